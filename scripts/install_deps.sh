@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Installs what InfiniLM Services needs to build and test, on Debian 12 and Ubuntu 24.04.
+set -euo pipefail
+
+readonly LIBRARIES=(
+  nlohmann-json3-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev libssl-dev libsimdjson-dev
+  libtomlplusplus-dev libsqlite3-dev prometheus-cpp-dev libsystemd-dev libxxhash-dev libjemalloc-dev)
+readonly TOOLS=(g++ cmake ninja-build ccache pkg-config git python3 openssl sqlite3 python3-jsonschema curl)
+readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck)
+readonly BOOST_OLDEST=81 # 1.81 is what the code is written against
+
+usage() {
+  cat <<'TEXT'
+usage: scripts/install_deps.sh [--dev] [--check] [-h|--help]
+
+Installs the packages that are missing, with apt-get (as root, or through sudo), and says which. When nothing is missing
+it does nothing and needs neither.
+
+  --dev    also the tools of the checks: clang 14, clang-tidy, clang-format, libFuzzer, lld, shellcheck
+  --check  install nothing: print what is missing; exit 1 if anything is
+TEXT
+}
+
+say() { printf 'install_deps: %s\n' "$*"; }
+die() {
+  printf 'install_deps: %s\n' "$*" >&2
+  exit 1
+}
+
+dev=false
+check=false
+for argument in "$@"; do
+  case "$argument" in
+    --dev) dev=true ;;
+    --check) check=true ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      die "unknown argument '$argument'"
+      ;;
+  esac
+done
+
+command -v dpkg-query >/dev/null || die "this is not Debian or Ubuntu (no dpkg-query); install the packages by hand: \
+libboost1.81-dev libboost-url1.81-dev ${LIBRARIES[*]} ${TOOLS[*]}"
+
+wanted=("${LIBRARIES[@]}" "${TOOLS[@]}")
+if $dev; then
+  wanted+=("${CHECK_TOOLS[@]}")
+fi
+
+# One call for all: a fork per package would take longer than the rest of this script. Packages provided under another
+# name (pkg-config by pkgconf) are listed as what they provide too.
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
+  sed -n 's/^installed //p' | tr -s ' ,' '\n')
+is_installed() { grep -qxF -- "$1" <<<"$installed"; }
+
+# The Boost 1.8x whose headers and URL library are both there, newest first.
+installed_boost() {
+  local minor
+  for ((minor = 99; minor >= BOOST_OLDEST; minor--)); do
+    if is_installed "libboost1.$minor-dev" && is_installed "libboost-url1.$minor-dev"; then
+      echo "1.$minor"
+      return
+    fi
+  done
+}
+
+missing=()
+for package in "${wanted[@]}"; do
+  is_installed "$package" || missing+=("$package")
+done
+boost=$(installed_boost)
+
+if [[ -n $boost && ${#missing[@]} -eq 0 ]]; then
+  say "nothing to do: all ${#wanted[@]} packages and Boost $boost are installed"
+  exit 0
+fi
+
+if $check; then
+  [[ -n $boost ]] || missing+=("libboost1.$BOOST_OLDEST-dev (or newer)" "libboost-url1.$BOOST_OLDEST-dev (or newer)")
+  printf 'missing: %s\n' "${missing[@]}"
+  exit 1
+fi
+
+command -v apt-get >/dev/null || die "apt-get is missing, so these packages cannot be installed: ${missing[*]-} \
+$([[ -n $boost ]] || echo "libboost1.$BOOST_OLDEST-dev libboost-url1.$BOOST_OLDEST-dev")"
+as_root=()
+if [[ $(id -u) -ne 0 ]]; then
+  command -v sudo >/dev/null || die "installing packages needs root, and there is no sudo; run this script as root"
+  as_root=(sudo)
+fi
+
+say "already installed: $((${#wanted[@]} - ${#missing[@]})) of ${#wanted[@]} packages${boost:+, and Boost $boost}"
+say "reading the package lists (apt-get update)"
+"${as_root[@]}" apt-get update -q || die "apt-get update failed; are the package servers reachable?"
+
+if [[ -z $boost ]]; then
+  known=$(apt-cache search --names-only '^libboost-url1\.[0-9]+-dev$' | sed -n 's/^libboost-url1\.\([0-9]*\)-dev .*/\1/p' |
+    awk -v oldest="$BOOST_OLDEST" '$1 >= oldest' | sort -n)
+  [[ -n $known ]] || die "apt knows no libboost-url1.$BOOST_OLDEST-dev or newer; Debian 12 and Ubuntu 24.04 have one"
+  if grep -qx "$BOOST_OLDEST" <<<"$known"; then
+    minor=$BOOST_OLDEST
+    say "Boost: 1.$minor, the version the code is written against"
+  else
+    minor=$(tail -n 1 <<<"$known")
+    say "Boost: 1.$minor, the newest that apt knows here (there is no 1.$BOOST_OLDEST)"
+  fi
+  missing+=("libboost1.$minor-dev" "libboost-url1.$minor-dev")
+fi
+
+say "installing ${#missing[@]}: ${missing[*]}"
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" ||
+  die "apt-get install failed; its message above says why"
+say "done"

@@ -1,0 +1,77 @@
+#include "common/io/config_file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
+
+#include "common/core/json_reader.hpp"
+#include "common/core/nearest_name.hpp"
+
+namespace svc {
+namespace {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
+Result<std::string> read_text(const std::string& path) {
+  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
+  if (!file) return io_failed(path, std::generic_category().message(errno));
+  std::string text(kMaxConfigBytes + 1, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
+  if (std::ferror(file.get()) != 0) return io_failed(path, std::generic_category().message(errno));
+  if (text.size() > kMaxConfigBytes) return too_large(path + ": larger than 4 MiB, which no configuration is");
+  return text;
+}
+
+/// "invalid JSON at line 3, column 14: REASON", as parse_json says it, to "PATH:3:14: REASON".
+std::string locate(const std::string& path, const std::string& message) {
+  constexpr std::string_view kStart = "invalid JSON at line ";
+  constexpr std::string_view kMiddle = ", column ";
+  unsigned line = 0;
+  unsigned column = 0;
+  const std::string_view text = message;
+  const char* const end = text.data() + text.size();
+  if (!text.starts_with(kStart)) return path + ": " + message;
+  const auto first = std::from_chars(text.data() + kStart.size(), end, line);
+  if (!std::string_view(first.ptr, end).starts_with(kMiddle)) return path + ": " + message;
+  const auto second = std::from_chars(first.ptr + kMiddle.size(), end, column);
+  std::string_view reason(second.ptr, end);
+  if (reason.starts_with(": ")) reason.remove_prefix(2);
+  return path + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + std::string(reason);
+}
+
+Error unknown_section(const std::string& path, const std::string& key, std::span<const std::string_view> sections) {
+  const auto near = nearest_name(key, sections);
+  const std::string hint = near ? "; did you mean '" + std::string(*near) + "'?" : "";
+  return invalid(path + ": unknown section '" + key + "'" + hint);
+}
+
+}  // namespace
+
+Result<nlohmann::json> read_config_file(const std::string& path) {
+  auto text = read_text(path);
+  if (text.has_error()) return text.error();
+  auto parsed = parse_json(*text);
+  if (parsed.has_error()) return invalid(locate(path, parsed.error().to_string()));
+  if (!parsed->is_object()) return invalid(path + ": the file must hold one JSON object");
+  return parsed;
+}
+
+Result<void> check_sections(const nlohmann::json& file, const std::string& path,
+                            std::span<const std::string_view> sections) {
+  for (const auto& item : file.items()) {
+    const std::string& key = item.key();
+    if (key.starts_with('_') || key.starts_with('$')) continue;
+    if (std::find(sections.begin(), sections.end(), key) != sections.end()) continue;
+    return unknown_section(path, key, sections);
+  }
+  return {};
+}
+
+}  // namespace svc

@@ -1,0 +1,55 @@
+#include "common/io/signals.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+
+namespace svc {
+
+struct Signals::State : std::enable_shared_from_this<State> {
+  State(boost::asio::io_context& io, SignalHandlers given)
+      : set(io, SIGTERM, SIGINT, SIGHUP), handlers(std::move(given)) {}
+
+  void wait() {
+    set.async_wait([self = shared_from_this()](const boost::system::error_code& error, int signal) {
+      if (error || self->closed) return;
+      // Wait again first: the handler may close the set, or raise.
+      self->wait();
+      self->dispatch(signal);
+    });
+  }
+
+  void dispatch(int signal) {
+    if (signal == SIGHUP) {
+      handlers.on_reload();
+    } else if (!stopping) {
+      stopping = true;
+      handlers.on_stop();
+    } else {
+      handlers.on_stop_now();
+    }
+  }
+
+  boost::asio::signal_set set;
+  SignalHandlers handlers;
+  bool stopping = false;
+  bool closed = false;
+};
+
+Signals::Signals(boost::asio::io_context& io, SignalHandlers handlers)
+    : state_(std::make_shared<State>(io, std::move(handlers))) {
+  ignore_sigpipe();
+  state_->wait();
+}
+
+Signals::~Signals() { close(); }
+
+void Signals::close() {
+  state_->closed = true;
+  boost::system::error_code ignored;
+  state_->set.cancel(ignored);
+}
+
+void ignore_sigpipe() { std::signal(SIGPIPE, SIG_IGN); }
+
+}  // namespace svc

@@ -1,0 +1,57 @@
+#include "common/io/task_group.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <cassert>
+
+namespace svc {
+
+TaskGroup::TaskGroup(asio::any_io_executor executor,
+                     std::function<void(const char*, const std::string&)> on_exception)
+    : executor_(std::move(executor)), on_exception_(std::move(on_exception)), idle_(executor_) {}
+
+TaskGroup::~TaskGroup() = default;
+
+bool TaskGroup::spawn(const char* name, asio::awaitable<void> task) {
+  if (closed_) {
+    return false;
+  }
+  const auto at = tasks_.emplace(tasks_.end());
+  asio::co_spawn(executor_, std::move(task),
+                 asio::bind_cancellation_slot(
+                     at->slot(), [this, at, name](const std::exception_ptr& error) { ended(at, name, error); }));
+  return true;
+}
+
+void TaskGroup::ended(Tasks::iterator task, const char* name, const std::exception_ptr& error) {
+  if (error) {
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+      on_exception_(name, e.what());
+    } catch (...) {
+      on_exception_(name, "not a std::exception");
+    }
+  }
+  tasks_.erase(task);
+  if (tasks_.empty()) {
+    idle_.cancel();
+  }
+}
+
+void TaskGroup::cancel() {
+  // A task may end (and leave the list) while its signal is emitted.
+  for (auto at = tasks_.begin(); at != tasks_.end();) {
+    auto& signal = *at++;
+    signal.emit(asio::cancellation_type::terminal);
+  }
+}
+
+asio::awaitable<void> TaskGroup::join() {
+  while (!tasks_.empty()) {
+    idle_.expires_at(Timer::time_point::max());
+    co_await idle_.async_wait(kTok);
+  }
+}
+
+}  // namespace svc

@@ -1,0 +1,173 @@
+// The durable half of RegistryState: plan, store (the caller's part), apply.
+#include <algorithm>
+#include <utility>
+
+#include "common/core/endpoint.hpp"
+#include "registry/core/messages.hpp"
+#include "registry/core/registry_state.hpp"
+
+namespace svc::registry {
+
+namespace {
+
+std::string address_of(const wire::ServiceSpec& spec) { return wire::endpoint_of(spec).to_string(); }
+
+bool same_address(const wire::ServiceSpec& a, const wire::ServiceSpec& b) {
+  return a.host == b.host && a.port == b.port;
+}
+
+/// What the log line of an update says beside the name.
+std::string difference(const wire::ServiceSpec& before, const wire::ServiceSpec& after) {
+  std::string text;
+  if (before.status != after.status) text = "status '" + before.status + "' -> '" + after.status + "'";
+  if (!same_address(before, after)) {
+    if (!text.empty()) text += ", ";
+    text += "address " + address_of(before) + " -> " + address_of(after);
+  }
+  return text;
+}
+
+bool probed_differently(const ServiceEntry& before, const wire::ServiceSpec& after,
+                        const std::string& health_url_after) {
+  return !same_address(before.stored.spec, after) || before.stored.spec.url != after.url ||
+         before.facts.health_url != health_url_after;
+}
+
+}  // namespace
+
+Result<Change> RegistryState::plan_register(wire::ServiceSpec spec, TimePoint now, std::size_t new_names_in_flight) {
+  observe(now);
+  Change change;
+  change.cause = Change::Cause::registered;
+  change.service.generation = generation_ + 1;
+  if (const Node* present = find_node(spec.name)) {
+    if (lease_alive(*present, now) && !same_address(present->stored.spec, spec)) {
+      change.name_conflict = true;
+      change.previous_address = address_of(present->stored.spec);
+    }
+    if (change.name_conflict && settings_.on_name_conflict == NameConflictPolicy::reject) {
+      ++name_conflicts_;
+      const auto seconds = std::chrono::ceil<std::chrono::seconds>(lease_remaining(*present, now));
+      return conflict("Service '" + spec.name + "' is already registered by " + change.previous_address +
+                      "; unregister it first or wait until its lease ends in " + std::to_string(seconds.count()) +
+                      " s");
+    }
+  } else if (size() + new_names_in_flight >= settings_.max_services) {
+    return limit_exceeded("The registry is full: " + std::to_string(size() + new_names_in_flight) +
+                          " services are registered, the limit (max_services)");
+  }
+  change.service.spec = std::move(spec);
+  return change;
+}
+
+Result<Change> RegistryState::plan_update(std::string_view name, const wire::ServicePatch& patch, TimePoint now) {
+  observe(now);
+  const Node* const node = find_node(name);
+  if (node == nullptr) return no_such_service(name);
+  Change change;
+  change.cause = Change::Cause::updated;
+  change.service = StoredService{wire::patched(node->stored.spec, patch), node->stored.generation};
+  return change;
+}
+
+Result<Change> RegistryState::plan_remove(std::string_view name, TimePoint now) {
+  observe(now);
+  const Node* const node = find_node(name);
+  if (node == nullptr) return no_such_service(name);
+  Change change;
+  change.kind = Change::Kind::remove;
+  change.cause = Change::Cause::unregistered;
+  change.renews_lease = false;
+  change.service.spec.name = node->stored.spec.name;
+  change.service.generation = node->stored.generation;
+  return change;
+}
+
+std::vector<Change> RegistryState::plan_sweep(TimePoint now, const std::function<std::uint64_t()>& random) {
+  observe(now);
+  std::vector<const Node*> candidates;
+  for (const auto& node : order_) {
+    if (node && stale(*node, now)) candidates.push_back(node.get());
+  }
+  const std::size_t allowed = guard_.allowance(now, size(), alive_, candidates.size());
+  std::vector<Change> changes;
+  changes.reserve(allowed);
+  for (std::size_t i = 0; i < allowed; ++i) {
+    // Fisher-Yates as far as needed: whole groups of services (one host's, one model's) must not go in one sweep.
+    const std::size_t left = candidates.size() - i;
+    std::swap(candidates[i], candidates[i + static_cast<std::size_t>(random() % left)]);
+    Change change;
+    change.kind = Change::Kind::remove;
+    change.cause = Change::Cause::expired;
+    change.renews_lease = false;
+    change.service.spec.name = candidates[i]->stored.spec.name;
+    change.service.generation = candidates[i]->stored.generation;
+    changes.push_back(std::move(change));
+  }
+  return changes;
+}
+
+bool RegistryState::still_stale(const Change& removal, TimePoint now) const {
+  const Node* const node = find_node(removal.service.spec.name);
+  return node != nullptr && node->stored.generation == removal.service.generation && stale(*node, now);
+}
+
+std::vector<Event> RegistryState::apply(const Change& change, TimePoint now, WallTime wall_now) {
+  observe(now);
+  switch (change.kind) {
+    case Change::Kind::put: return apply_put(change, now, wall_now);
+    case Change::Kind::remove: return apply_remove(change, now);
+  }
+  return {};
+}
+
+std::vector<Event> RegistryState::apply_put(const Change& change, TimePoint now, WallTime wall_now) {
+  std::vector<Event> events;
+  const auto& spec = change.service.spec;
+  generation_ = std::max(generation_, change.service.generation);
+  if (change.name_conflict) ++name_conflicts_;
+  Node& node = place_of(spec.name);
+
+  if (change.cause == Change::Cause::registered) {
+    if (node.lease_reported_dead) ++alive_;
+    node.lease_reported_dead = false;
+    node.health = Health{};
+    fill(node, change.service);
+    node.lease.renewed_at = now;
+    node.last_heartbeat = wall_now;
+    deadlines_.set(node, node.lease.ends(grace_from_));
+    std::string detail = address_of(spec);
+    if (change.name_conflict) detail += ", in place of the live registration of " + change.previous_address;
+    raise(node, EventKind::registered, std::move(detail), events);
+    return events;
+  }
+
+  if (change.service != node.stored) {
+    std::string detail = difference(node.stored.spec, spec);
+    const bool never_unhealthy = spec.max_fails_given && spec.max_fails == 0;
+    if (never_unhealthy || probed_differently(node, spec, wire::facts_of(spec.metadata_json).health_url))
+      node.health = Health{};
+    fill(node, change.service);
+    // Shorter terms may end the lease before the deadline that the heap knows.
+    if (!node.lease_reported_dead) deadlines_.set(node, node.lease.ends(grace_from_));
+    raise(node, EventKind::updated, std::move(detail), events);
+  }
+  if (change.renews_lease) renew(node, now, wall_now, events);
+  return events;
+}
+
+std::vector<Event> RegistryState::apply_remove(const Change& change, TimePoint now) {
+  std::vector<Event> events;
+  Node* const node = find_node(change.service.spec.name);
+  if (node == nullptr) return events;
+  if (change.cause == Change::Cause::expired) {
+    if (!still_stale(change, now)) return events;
+    raise(*node, EventKind::removed_stale, "no heartbeat for " + in_seconds(now - node->lease.renewed_at), events);
+  } else {
+    raise(*node, EventKind::unregistered, "", events);
+  }
+  erase(*node);
+  return events;
+}
+
+}  // namespace svc::registry

@@ -1,0 +1,55 @@
+#include "registry/core/removal_guard.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace svc::registry {
+
+namespace {
+
+bool at_least_half(std::size_t alive, std::size_t fleet) { return alive >= fleet - fleet / 2; }
+
+}  // namespace
+
+RemovalGuard::RemovalGuard(RemovalSettings settings) : settings_(settings) {}
+
+void RemovalGuard::reconfigure(RemovalSettings settings) { settings_ = settings; }
+
+void RemovalGuard::forget_before(TimePoint now) {
+  while (!expired_.empty() && now - expired_.front() > settings_.interval) expired_.pop_front();
+}
+
+void RemovalGuard::lease_expired(TimePoint now, std::size_t fleet, std::size_t alive) {
+  expired_.push_back(now);
+  forget_before(now);
+  if (status_.on_hold) return;
+  // One service that flaps can fill the window by itself; it is a collapse only when the fleet is really gone.
+  const bool collapse = expired_.size() > 1 && expired_.size() > fleet / 2 && !at_least_half(alive, fleet);
+  if (!collapse) return;
+  status_.on_hold = true;
+  status_.since = now;
+  ++status_.holds;
+}
+
+void RemovalGuard::review(TimePoint now, std::size_t fleet, std::size_t alive) {
+  if (!status_.on_hold) return;
+  if (!at_least_half(alive, fleet) && now - *status_.since < settings_.hold_limit) return;
+  status_.on_hold = false;
+  status_.since.reset();
+  expired_.clear();  // the next hold needs a collapse of its own
+}
+
+std::size_t RemovalGuard::allowance(TimePoint now, std::size_t fleet, std::size_t alive, std::size_t stale) {
+  forget_before(now);
+  review(now, fleet, alive);
+  std::size_t allowed = 0;
+  if (!status_.on_hold && stale > 0) {
+    // The small addend keeps shares that are whole in decimal (0.29 of 100) whole in binary.
+    const double share = std::floor(static_cast<double>(fleet) * settings_.max_share + 1e-9);
+    allowed = std::min(stale, std::max<std::size_t>(1, static_cast<std::size_t>(share)));
+  }
+  status_.waiting = stale - allowed;
+  return allowed;
+}
+
+}  // namespace svc::registry

@@ -1,0 +1,107 @@
+#include "registry/io/change_writer.hpp"
+
+#include <boost/asio/post.hpp>
+#include <chrono>
+
+#include "common/io/one_shot.hpp"
+
+namespace svc::registry {
+namespace {
+
+StoreOp operation_of(const Change& change) {
+  return {change.kind == Change::Kind::put ? StoreOp::Kind::put : StoreOp::Kind::remove, change.service};
+}
+
+}  // namespace
+
+ChangeWriter::ChangeWriter(asio::any_io_executor executor, RegistryState& state, StoreThread& store,
+                           EventPublisher& publisher, RegistryMetrics& metrics)
+    : executor_(executor), state_(state), store_(store), publisher_(publisher), metrics_(metrics) {}
+
+asio::awaitable<Result<Change>> ChangeWriter::run(std::string name, Plan plan) {
+  co_await take_turn(name);
+  auto change = plan(state_, steady_now(), new_names_in_flight_);
+  if (!change) {
+    end_turn(name);
+    co_return change;
+  }
+  const bool fresh = change->kind == Change::Kind::put && !state_.find(name);
+  new_names_in_flight_ += fresh ? 1 : 0;
+  const auto done = co_await carry_out(*change);
+  new_names_in_flight_ -= fresh ? 1 : 0;
+  end_turn(name);
+  if (!done) {
+    co_return done.error();
+  }
+  co_return change;
+}
+
+asio::awaitable<Result<void>> ChangeWriter::carry_out(const Change& change) {
+  auto stored = co_await store(operation_of(change));
+  if (!stored) {
+    co_return stored;
+  }
+  const auto events = state_.apply(change, steady_now(), wall_now());
+  publisher_.publish(events);
+  if (change.cause != Change::Cause::expired || !events.empty()) {
+    co_return stored;
+  }
+  // It was renewed while its removal was being stored: put it back on the disk.
+  if (const auto* entry = state_.find(change.service.spec.name)) {
+    co_return co_await store({StoreOp::Kind::put, entry->stored});
+  }
+  co_return stored;
+}
+
+asio::awaitable<Result<void>> ChangeWriter::store(StoreOp operation) {
+  struct Outcome {
+    Result<void> result;
+    Duration took;
+  };
+  OneShot<Outcome> done(executor_);
+  std::vector<StoreOp> operations;
+  operations.push_back(std::move(operation));
+  store_.submit(std::move(operations), [this, &done](Result<void> result, Duration took) {
+    asio::post(executor_, [&done, outcome = Outcome{std::move(result), took}]() mutable { done.deliver(std::move(outcome)); });
+  });
+  auto outcome = co_await done.take();
+  metrics_.store_seconds.observe(std::chrono::duration<double>(outcome.took).count());
+  if (outcome.result) {
+    if (!last_error_.empty()) {
+      log_.info("the store works again");
+      last_error_.clear();
+    }
+    co_return outcome.result;
+  }
+  metrics_.store_failures.add();
+  const std::string why = outcome.result.error().to_string();
+  if (why != last_error_) {
+    log_.error("a change could not be stored and was refused", {{"error", why}});
+    last_error_ = why;
+  }
+  co_return unavailable("The change could not be stored, nothing was changed", why);
+}
+
+asio::awaitable<void> ChangeWriter::settle(std::string_view name) {
+  const std::string key(name);
+  for (auto at = in_flight_.find(key); at != in_flight_.end(); at = in_flight_.find(key)) {
+    Timer turn(executor_, Timer::time_point::max());
+    at->second.push_back(&turn);  // end_turn() empties the list before it wakes anyone
+    co_await turn.async_wait(kTok);
+  }
+}
+
+asio::awaitable<void> ChangeWriter::take_turn(const std::string& name) {
+  co_await settle(name);
+  in_flight_.try_emplace(name);
+}
+
+void ChangeWriter::end_turn(const std::string& name) {
+  auto queue = std::move(in_flight_.at(name));
+  in_flight_.erase(name);
+  for (Timer* waiting : queue) {
+    waiting->cancel();
+  }
+}
+
+}  // namespace svc::registry

@@ -1,0 +1,267 @@
+#include "registry/io/http_api.hpp"
+
+#include "common/core/json_text.hpp"
+#include "common/core/time_text.hpp"
+#include "common/core/wire/api_error.hpp"
+
+namespace svc::registry {
+namespace {
+
+int status_of(Errc code) {
+  switch (code) {
+    case Errc::invalid_argument: return 400;
+    case Errc::unauthorized: return 401;
+    case Errc::forbidden: return 403;
+    case Errc::not_found: return 404;
+    case Errc::conflict: return 409;
+    case Errc::too_large: return 413;
+    case Errc::limit_exceeded:
+    case Errc::unavailable: return 503;
+    case Errc::timed_out:
+    case Errc::connect_failed:
+    case Errc::connection_lost:
+    case Errc::protocol_error:
+    case Errc::io_error:
+    case Errc::cancelled:
+    case Errc::internal: return 500;
+  }
+  return 500;
+}
+
+Error no_such_service(const std::string& name) { return not_found("Service '" + name + "' not found"); }
+
+}  // namespace
+
+HttpApi::HttpApi(ApiParts parts, BootFacts boot, std::size_t body_limit)
+    : parts_(parts), boot_(std::move(boot)), body_limit_(body_limit) {}
+
+HttpRoutes HttpApi::routes() {
+  HttpRoutes table;
+  const auto add = [this, &table](const char* method, const char* pattern, Answer (HttpApi::*handler)(const HttpRequest&),
+                                  Access access, std::size_t body_limit = 0, bool may_wait = false) {
+    table.add(method, pattern,
+              HttpRoute{[this, handler](const HttpRequest& request) { return (this->*handler)(request); }, access,
+                        body_limit, may_wait});
+  };
+  add("POST", "/services/{name}/heartbeat", &HttpApi::post_heartbeat, Access::write, body_limit_);
+  add("GET", "/services", &HttpApi::get_services, Access::read, 0, true);
+  add("POST", "/services", &HttpApi::post_service, Access::write, body_limit_);
+  add("GET", "/services/{name}", &HttpApi::get_service, Access::read);
+  add("PUT", "/services/{name}", &HttpApi::put_service, Access::write, body_limit_);
+  add("DELETE", "/services/{name}", &HttpApi::delete_service, Access::write, body_limit_);
+  add("GET", "/services/{name}/health", &HttpApi::get_service_health, Access::read);
+  add("GET", "/health", &HttpApi::get_health, Access::open);
+  add("GET", "/stats", &HttpApi::get_stats, Access::read);
+  add("GET", "/metrics", &HttpApi::get_metrics, Access::read);
+  add("GET", "/openapi.json", &HttpApi::get_openapi, Access::open);
+  return table;
+}
+
+void HttpApi::observe() { parts_.publisher.publish(parts_.state.advance(steady_now())); }
+
+AnswerContext HttpApi::context() const { return {parts_.state, boot_.epoch, steady_now(), wall_now(), warming()}; }
+
+bool HttpApi::warming() const { return boot_.started_empty && steady_now() - boot_.started < boot_.warming_time; }
+
+HttpResponse HttpApi::stamped(HttpResponse response) const {
+  response.fields.emplace_back("X-Registry-Revision", std::to_string(parts_.state.revision()));
+  response.fields.emplace_back("X-Registry-Epoch", boot_.epoch);
+  return response;
+}
+
+HttpResponse HttpApi::answer(std::string body, int status) const {
+  HttpResponse response;
+  response.status = status;
+  response.body = std::move(body);
+  return stamped(std::move(response));
+}
+
+HttpResponse HttpApi::refusal(const Error& error) const {
+  HttpResponse response;
+  response.status = status_of(error.code);
+  response.body = error.cause.empty() ? error_body(error.message) : error_body(error.message, error.cause);
+  if (response.status == 503) {
+    response.fields.emplace_back("Retry-After", "1");
+  }
+  return stamped(std::move(response));
+}
+
+HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
+  observe();
+  auto spec = wire::parse_registration(request.body, wall_now());
+  if (!spec) {
+    co_return refusal(spec.error());
+  }
+  const auto admitted = co_await parts_.gate.admit(*spec);
+  if (!admitted) {
+    log_.warn("registration refused", {{"name", spec->name}, {"client", request.peer}, {"reason", admitted.error().message}});
+    co_return refusal(admitted.error());
+  }
+  const std::string name = spec->name;
+  const ChangeWriter::Plan plan = [&spec](RegistryState& state, TimePoint now, std::size_t new_names) {
+    return state.plan_register(*std::move(spec), now, new_names);
+  };
+  const auto change = co_await parts_.writer.run(name, plan);
+  if (!change) {
+    if (change.error().code == Errc::conflict) {
+      parts_.metrics.name_conflicts.add();
+      log_.warn("registration of a live name refused", {{"name", name}, {"client", request.peer}});
+    }
+    co_return refusal(change.error());
+  }
+  if (change->name_conflict) {
+    parts_.metrics.name_conflicts.add();
+    log_.warn("a live name was taken over from another address",
+              {{"name", name}, {"client", request.peer}, {"previous_address", change->previous_address}});
+  }
+  const auto* entry = parts_.state.find(name);
+  if (!entry) {
+    co_return refusal(no_such_service(name));  // unregistered by somebody else in the meantime
+  }
+  co_return answer(service_message_json(context(), "Service '" + name + "' registered successfully", *entry), 201);
+}
+
+HttpApi::Answer HttpApi::get_service(const HttpRequest& request) {
+  observe();
+  const auto& name = request.params[0];
+  const auto* entry = parts_.state.find(name);
+  co_return entry ? answer(service_json(context(), *entry)) : refusal(no_such_service(name));
+}
+
+HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
+  observe();
+  const auto& name = request.params[0];
+  const auto* entry = parts_.state.find(name);
+  if (!entry) {
+    co_return refusal(no_such_service(name));
+  }
+  const auto patch = wire::parse_update(request.body);
+  if (!patch) {
+    co_return refusal(patch.error());
+  }
+  const auto patched = wire::patched(entry->stored.spec, *patch);
+  const auto admitted = co_await parts_.gate.admit(patched);
+  if (!admitted) {
+    log_.warn("update refused", {{"name", name}, {"client", request.peer}, {"reason", admitted.error().message}});
+    co_return refusal(admitted.error());
+  }
+  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, std::size_t) {
+    return state.plan_update(name, *patch, now);
+  };
+  const auto change = co_await parts_.writer.run(name, plan);
+  if (!change) {
+    co_return refusal(change.error());
+  }
+  entry = parts_.state.find(name);
+  if (!entry) {
+    co_return refusal(no_such_service(name));
+  }
+  co_return answer(service_message_json(context(), "Service '" + name + "' updated successfully", *entry));
+}
+
+HttpApi::Answer HttpApi::delete_service(const HttpRequest& request) {
+  observe();
+  const auto& name = request.params[0];
+  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, std::size_t) { return state.plan_remove(name, now); };
+  const auto change = co_await parts_.writer.run(name, plan);
+  if (!change) {
+    co_return refusal(change.error());
+  }
+  std::string body = R"({"message":)";
+  append_json_string(body, "Service '" + name + "' unregistered successfully");
+  body += R"(,"revision":)";
+  append_json_int(body, parts_.state.revision());
+  co_return answer(body += '}');
+}
+
+HttpApi::Answer HttpApi::post_heartbeat(const HttpRequest& request) {
+  const auto& name = request.params[0];
+  if (!parts_.writer.settled(name)) {
+    co_await parts_.writer.settle(name);
+  }
+  observe();
+  const auto heartbeat = request.body.empty() ? wire::HeartbeatRequest{} : wire::parse_heartbeat(request.body);
+  const auto* entry = parts_.state.find(name);
+  if (entry && heartbeat.status && *heartbeat.status != entry->stored.spec.status) {
+    const auto changed = co_await change_status(name, *heartbeat.status, heartbeat.generation);
+    if (!changed) {
+      co_return refusal(changed.error());
+    }
+  }
+  std::vector<Event> events;
+  const auto ack = parts_.state.heartbeat(name, heartbeat.generation, steady_now(), wall_now(), events);
+  parts_.publisher.publish(events);
+  if (!ack) {
+    parts_.metrics.heartbeats_unknown.add();
+    co_return refusal(ack.error());
+  }
+  parts_.metrics.heartbeats.add();
+  std::string body = R"({"message":"Heartbeat received","timestamp":")";
+  body += iso8601(wall_now());
+  body += R"(","lease_remaining":)";
+  append_seconds(body, ack->lease_remaining);
+  body += R"(,"revision":)";
+  append_json_int(body, ack->revision);
+  body += R"(,"generation":)";
+  append_json_int(body, ack->generation);
+  co_return answer(body += '}');
+}
+
+asio::awaitable<Result<void>> HttpApi::change_status(std::string name, std::string status,
+                                                     std::optional<std::uint64_t> generation) {
+  wire::ServicePatch patch;
+  patch.status = std::move(status);
+  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, std::size_t) -> Result<Change> {
+    const auto* entry = state.find(name);
+    if (entry && generation && *generation != entry->stored.generation) {
+      std::vector<Event> none;
+      return state.heartbeat(name, generation, now, wall_now(), none).error();
+    }
+    return state.plan_update(name, patch, now);
+  };
+  const auto change = co_await parts_.writer.run(name, plan);
+  co_return change ? Result<void>{} : Result<void>{change.error()};
+}
+
+HttpApi::Answer HttpApi::get_service_health(const HttpRequest& request) {
+  observe();
+  const auto& name = request.params[0];
+  const auto* entry = parts_.state.find(name);
+  if (!entry) {
+    co_return refusal(no_such_service(name));
+  }
+  const auto outcome = co_await parts_.prober.probe_now(*entry);
+  if (outcome.healthy && parts_.state.find(name)) {
+    if (!parts_.writer.settled(name)) {
+      co_await parts_.writer.settle(name);
+    }
+    std::vector<Event> events;
+    // A service that vanished during the probe has no lease to renew: the look-up below says so.
+    static_cast<void>(parts_.state.heartbeat(name, std::nullopt, steady_now(), wall_now(), events));
+    parts_.publisher.publish(events);
+  }
+  entry = parts_.state.find(name);
+  if (!entry) {
+    co_return refusal(no_such_service(name));
+  }
+  std::string body = R"({"service":)";
+  append_json_string(body, name);
+  body += R"(,"health_status":")";
+  body += outcome.healthy ? "healthy" : "unhealthy";
+  body += R"(","is_healthy":)";
+  append_json_bool(body, parts_.state.is_healthy(*entry, steady_now()));
+  body += R"(,"last_heartbeat":)";
+  append_epoch_seconds(body, entry->last_heartbeat);
+  append_context(body, context());
+  body += R"(,"probe":{"url":)";
+  append_json_string(body, outcome.url);
+  body += R"(,"status":)";
+  append_json_int(body, outcome.status);
+  body += R"(,"error":)";
+  append_json_string(body, outcome.error);
+  body += R"(,"took_ms":)";
+  append_json_double(body, std::chrono::duration<double, std::milli>(std::chrono::floor<std::chrono::microseconds>(outcome.took)).count());
+  co_return answer(body += "}}");
+}
+
+}  // namespace svc::registry

@@ -1,0 +1,69 @@
+// GET /services: the list, and the long poll on top of it.
+#include <boost/asio/post.hpp>
+
+#include "registry/io/http_api.hpp"
+
+namespace svc::registry {
+namespace {
+
+/// Up to 1/16 shorter, at random: watchers that began together must not come back together (Consul adds as much).
+Duration jittered(Duration wait, std::uint64_t random) {
+  constexpr std::uint64_t kSteps = 1024;
+  return wait - wait / 16 * static_cast<std::int64_t>(random % kSteps) / static_cast<std::int64_t>(kSteps);
+}
+
+}  // namespace
+
+HttpApi::Answer HttpApi::get_services(const HttpRequest& request) {
+  observe();
+  const auto list = parse_list_request(request.query);
+  if (!list) {
+    co_return refusal(list.error());
+  }
+  const auto& watch = list->watch;
+  if (watch.wait == Duration::zero() && !watch.changes_only) {
+    co_return answer(list_json(context(), list->filter));
+  }
+  const Revision present = parts_.state.revision();
+  const Revision since = watch.since.value_or(present);
+  const bool known_since = since <= present && (!watch.epoch || *watch.epoch == boot_.epoch);
+  if (known_since && since == present && watch.wait > Duration::zero()) {
+    co_await wait_for_change(request, since, jittered(watch.wait, parts_.random()));
+  }
+  co_return watch_answer(*list, since, known_since);
+}
+
+asio::awaitable<void> HttpApi::wait_for_change(const HttpRequest& request, Revision since, Duration limit) {
+  const TimePoint until = steady_now() + limit;
+  while (parts_.state.revision() == since && !draining_ && !request.wait->abandoned()) {
+    const TimePoint now = steady_now();
+    if (now >= until) {
+      break;
+    }
+    co_await parts_.watchers.wait(until - now, *request.wait);
+  }
+}
+
+HttpResponse HttpApi::watch_answer(const ListRequest& list, Revision since, bool known_since) {
+  const auto events = known_since ? parts_.state.events().after(since) : std::nullopt;
+  const bool changes = list.watch.changes_only && events.has_value();
+  const bool resync = !known_since || (list.watch.changes_only && !events);
+  const std::string key = changes ? "changes " + std::to_string(since) : (resync ? "resync " : "list ") + list.filter_key;
+  if (shared_revision_ != parts_.state.revision()) {
+    shared_.clear();
+    shared_revision_ = parts_.state.revision();
+  }
+  auto& slot = shared_[key];
+  auto text = slot.lock();
+  if (!text) {
+    text = std::make_shared<const std::string>(changes ? changes_json(context(), *events) : list_json(context(), list.filter, resync));
+    slot = text;
+    // Watchers that were woken with this one are already queued: the text lives until they had their turn.
+    asio::post(parts_.executor, [text] {});
+  }
+  HttpResponse response;
+  response.shared_body = std::move(text);
+  return stamped(std::move(response));
+}
+
+}  // namespace svc::registry

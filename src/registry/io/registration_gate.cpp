@@ -1,0 +1,73 @@
+#include "registry/io/registration_gate.hpp"
+
+#include <array>
+
+namespace svc::registry {
+namespace {
+
+constexpr Duration kLookUpTime = std::chrono::seconds(3);
+
+Error refused(std::string message) { return Error{Errc::forbidden, ErrorSource::client, false, std::move(message), ""}; }
+
+std::string bare(std::string host) {
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    return host.substr(1, host.size() - 2);
+  }
+  return host;
+}
+
+}  // namespace
+
+asio::awaitable<Result<void>> RegistrationGate::admit(const wire::ServiceSpec& spec) {
+  if (strict_) {
+    if (auto why = roster_.refusal(spec.name, spec.host)) {
+      co_return refused(*std::move(why));
+    }
+  }
+  auto verdict = co_await admit_host(spec.host, "'host'");
+  const auto facts = wire::facts_of(spec.metadata_json);
+  const std::array<std::pair<const char*, std::string_view>, 2> urls{
+      {{"'url'", spec.url}, {"'metadata.health_url'", facts.health_url}}};
+  for (const auto& [what, url] : urls) {
+    if (!verdict || url.empty()) {
+      continue;
+    }
+    const auto parsed = parse_http_url(url);
+    if (!parsed) {
+      co_return invalid(std::string(what) + " must be an http or https URL: " + parsed.error().message);
+    }
+    if (parsed->endpoint.host != spec.host) {
+      verdict = co_await admit_host(parsed->endpoint.host, what);
+    }
+  }
+  co_return verdict;
+}
+
+asio::awaitable<Result<void>> RegistrationGate::admit_host(std::string host, std::string what) {
+  host = bare(std::move(host));
+  const auto& policy = client_.address_policy();
+  if (looks_like_odd_ipv4(host)) {
+    co_return refused(what + " is not allowed: '" + host + "' is an IPv4 address in an ambiguous form");
+  }
+  if (const auto address = IpAddress::parse(host)) {
+    if (const auto why = policy.refusal(*address)) {
+      co_return refused(what + " is not allowed: " + *why);
+    }
+    co_return Result<void>{};
+  }
+  if (policy.allow.empty()) {
+    co_return Result<void>{};
+  }
+  const auto addresses = co_await client_.resolve(host, Deadline::after(steady_now(), kLookUpTime));
+  if (!addresses) {
+    co_return refused(what + " is not allowed: " + addresses.error().message + ", so it is not known to be in an allowed network");
+  }
+  for (const auto& address : *addresses) {
+    if (const auto why = policy.refusal(to_ip_address(address))) {
+      co_return refused(what + " is not allowed: " + *why);
+    }
+  }
+  co_return Result<void>{};
+}
+
+}  // namespace svc::registry

@@ -1,0 +1,237 @@
+"""The registry under test: the real binary in a folder of its own."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+from . import http_wire
+from .pipeline import run_pipelined
+from .waiting import patience, wait_until
+
+SOURCE_DIR = pathlib.Path(os.environ.get("INFINILM_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[3]))
+BIN_DIR = pathlib.Path(os.environ.get("INFINILM_BIN_DIR", SOURCE_DIR / "build" / "dev" / "bin"))
+BINARY = BIN_DIR / "infinilm-registry"
+
+# Not part of what most tests are about: no probe disturbs them, and the log stays in the test's folder.
+_DEFAULTS = {"host": "127.0.0.1", "port": "0", "health-interval": "1h"}
+
+
+def service(name, port=39001, host="127.0.0.1", **fields):
+    """A valid registration; `fields` add to it or replace parts of it."""
+    body = {"name": name, "host": host, "port": port, "hostname": host, "url": f"http://{host}:{port}",
+            "status": "running"}
+    body.update(fields)
+    return body
+
+
+def clean_environment(**extra):
+    """The environment without settings of somebody else's registry."""
+    kept = {key: value for key, value in os.environ.items()
+            if not key.startswith("INFINILM_REGISTRY") and key not in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")}
+    kept.update(extra)
+    return kept
+
+
+def run_registry(*flags, folder, env=None, timeout=20.0):
+    """Runs the binary to its end (bad flags, --help and so on). Returns the CompletedProcess, output as text."""
+    return subprocess.run([str(BINARY), *map(str, flags)], cwd=folder, env=env or clean_environment(), text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=patience(timeout), check=False)
+
+
+def sentences(stderr):
+    """What the daemon says to the one who started it, without the log lines around it."""
+    return [line for line in stderr.splitlines() if line.startswith("infinilm-registry: ")]
+
+
+class Registry:
+    """One folder with a state database and logs, and the processes that use it one after another."""
+
+    def __init__(self, folder, *flags, env=None, wrapper=(), preexec=None, restore_signals=True, tls=None, token=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.flags = [str(flag) for flag in flags]
+        self.env = env or {}
+        self.wrapper = [str(part) for part in wrapper]
+        self.preexec = preexec
+        self.restore_signals = restore_signals
+        self.tls = tls
+        self.token = token
+        self.process = None
+        self.port = None
+        self.starts = 0
+
+    # -- the process ---------------------------------------------------------------------------------------------------
+    def command(self):
+        given = {flag.split("=")[0] for flag in self.flags}
+        defaults = {**_DEFAULTS, "state-db": self.folder / "registry.db", "log-file": self.log_path}
+        flags = [f"--{key}={value}" for key, value in defaults.items() if f"--{key}" not in given]
+        return [*self.wrapper, str(BINARY), *flags, f"--port-file={self.port_file}", *self.flags]
+
+    def spawn(self):
+        """Starts the process and does not wait for it."""
+        if not BINARY.exists():
+            raise AssertionError(f"{BINARY} does not exist: build it, or set INFINILM_BIN_DIR")
+        self.starts += 1
+        self.port_file.unlink(missing_ok=True)
+        with open(self.stderr_path, "ab") as stderr, open(self.stdout_path, "ab") as stdout:
+            self.process = subprocess.Popen(self.command(), cwd=self.folder, env=clean_environment(**self.env),
+                                            stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                                            preexec_fn=self.preexec, restore_signals=self.restore_signals)
+        return self
+
+    def start(self, timeout=15.0):
+        """Starts the process and waits until it is ready. Returns self."""
+        self.spawn()
+        self.wait_ready(timeout)
+        return self
+
+    def wait_ready(self, timeout=15.0):
+        def ready():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the registry ended with {self.process.returncode} at its start:\n{self.tail()}")
+            text = self.port_file.read_text() if self.port_file.exists() else ""
+            if not text.strip().isdigit():
+                return False
+            self.port = int(text)
+            return True
+        wait_until(ready, timeout, "the registry's port file", interval=0.002)
+        return self
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_exit(self, timeout=15.0):
+        return self.process.wait(patience(timeout))
+
+    def stop(self, timeout=15.0):
+        """SIGTERM; returns the exit code."""
+        if self.alive:
+            self.signal(signal.SIGTERM)
+        return self.wait_exit(timeout)
+
+    def kill(self):
+        """SIGKILL, and gone when this returns."""
+        if self.alive:
+            self.process.kill()
+        if self.process is not None:
+            self.process.wait()
+
+    def restart(self):
+        """kill -9, then a start in the same folder (on another port)."""
+        self.kill()
+        return self.start()
+
+    def cleanup(self):
+        if self.alive:
+            self.signal(signal.SIGCONT)
+        self.kill()
+
+    # -- its files -----------------------------------------------------------------------------------------------------
+    port_file = property(lambda self: self.folder / "port")
+    log_path = property(lambda self: self.folder / "registry.log")
+    db_path = property(lambda self: self.folder / "registry.db")
+    stderr_path = property(lambda self: self.folder / "stderr.txt")
+    stdout_path = property(lambda self: self.folder / "stdout.txt")
+
+    def log_text(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def stderr_text(self):
+        return self.stderr_path.read_text(errors="replace") if self.stderr_path.exists() else ""
+
+    def tail(self, lines=30):
+        return "\n".join(self.stderr_text().splitlines()[-lines:])
+
+    # -- its API -------------------------------------------------------------------------------------------------------
+    def connection(self, timeout=30.0):
+        return http_wire.Connection(self.port, timeout, self.tls, self.token)
+
+    def call(self, method, path, json=None, body=None, headers=()):
+        return http_wire.call(self.port, method, path, json, body, headers, tls=self.tls, token=self.token)
+
+    def get(self, path):
+        """GET; the answer must be 200. Returns the JSON."""
+        response = self.call("GET", path)
+        assert response.status == 200, f"GET {path}: {response}"
+        return response.json()
+
+    def services(self, query=""):
+        return self.get("/services" + query)["services"]
+
+    def names(self, query=""):
+        return sorted(item["name"] for item in self.services(query))
+
+    def service(self, name):
+        return self.get(f"/services/{name}")
+
+    def register(self, name, **fields):
+        response = self.call("POST", "/services", json=service(name, **fields))
+        assert response.status == 201, f"registration of {name}: {response}"
+        return response.json()
+
+    def heartbeat(self, name, json=None):
+        return self.call("POST", f"/services/{name}/heartbeat", json=json)
+
+    def register_many(self, bodies, connections=16):
+        """Registers all, pipelined; each must be answered 201."""
+        requests = [http_wire.request_bytes("POST", "/services", json=body) for body in bodies]
+        responses = run_pipelined(self.port, requests, connections)
+        bad = [response for response in responses if response.status != 201]
+        assert not bad, f"{len(bad)} of {len(bodies)} registrations failed: {bad[0]}"
+        return responses
+
+    def metric(self, name):
+        """The value of the metric line that begins with `name` (labels included), or None."""
+        for line in self.call("GET", "/metrics").text.splitlines():
+            if line.startswith(name + " "):
+                return float(line.rsplit(" ", 1)[1])
+        return None
+
+    def position(self):
+        """(revision, epoch) to watch from."""
+        answer = self.get("/services")
+        return answer["revision"], answer["epoch"]
+
+    def changes(self, since, epoch=None, wait="20s"):
+        """One long poll of the changes protocol."""
+        query = f"?changes=true&wait={wait}&since={since}" + (f"&epoch={epoch}" if epoch else "")
+        return self.get("/services" + query)
+
+
+class ChangeStream:
+    """Follows changes from now on: `next()` gives one event after another, in order, with the time it came."""
+
+    def __init__(self, registry):
+        self.registry = registry
+        self.since, self.epoch = registry.position()
+        self.pending = []
+
+    def poll(self, wait):
+        answer = self.registry.changes(self.since, self.epoch, wait)
+        assert not answer["resync"], f"an unexpected resync: {json.dumps(answer)[:500]}"
+        now = time.monotonic()
+        self.since = answer["revision"]
+        return [dict(change, seen=now) for change in answer["changes"]]
+
+    def until(self, condition, timeout=15.0, what="the awaited changes"):
+        """Collects events until condition(events) is true; returns them."""
+        events = []
+        deadline = time.monotonic() + patience(timeout)
+        while not condition(events):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise AssertionError(f"{what} did not come within {timeout:g} s; seen: "
+                                     f"{[(event['event'], event['name']) for event in events][-20:]}")
+            events += self.poll(f"{max(1, int(min(left, 1.0) * 1000))}ms")
+        return events

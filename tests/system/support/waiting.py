@@ -1,0 +1,51 @@
+"""Waiting for conditions, and how much slower than usual this run may be."""
+
+import os
+import time
+
+_SANITIZERS = ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")
+
+
+def under_sanitizer():
+    """Whether the binaries under test were built with a sanitizer (the build sets its options for the tests)."""
+    return any(name in os.environ for name in _SANITIZERS)
+
+
+def patience(seconds):
+    """A limit for something that should take `seconds`: longer where the binaries are instrumented."""
+    return seconds * (5 if under_sanitizer() else 1)
+
+
+def wait_until(condition, timeout=10.0, what="the condition", interval=0.01):
+    """Polls `condition` until it returns something true, and returns that. Fails after `timeout` seconds.
+
+    An AssertionError or OSError in the condition counts as "not yet"; the last one is shown on failure.
+    """
+    deadline = time.monotonic() + patience(timeout)
+    last = None
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+            last = None
+        except (AssertionError, OSError) as error:
+            last = error
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"{what} did not come true within {timeout:g} s" + (f": {last}" if last else ""))
+        time.sleep(interval)
+
+
+def let_time_pass(seconds, condition_must_hold=None, interval=0.05):
+    """For statements about what must NOT happen in a span of time. Checks `condition_must_hold` all along."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition_must_hold is not None:
+            condition_must_hold()
+        time.sleep(min(interval, max(0.0, deadline - time.monotonic())))
+
+
+def percentile(values, share):
+    """The value that `share` (0..1) of `values` do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""The documents are true: settings, metrics, routes, commands, the example client and links."""
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+import unittest
+import urllib.parse
+
+from support.case import SystemTest, main
+from support.registry_process import BINARY, SOURCE_DIR, clean_environment, run_registry
+from support.waiting import patience, wait_until
+
+PAGES = sorted([*SOURCE_DIR.glob("*.md"), *(SOURCE_DIR / "docs").rglob("*.md")])
+
+
+def page(name):
+    return (SOURCE_DIR / name).read_text(encoding="utf-8")
+
+
+def rows(text):
+    """The table rows of a page: lists of cells, without backquotes around a whole cell."""
+    for line in text.splitlines():
+        if line.startswith("| `") and line.endswith(" |"):
+            yield [re.sub(r"^`([^`]*)`$", r"\1", cell.strip()) for cell in line[1:-1].split("|")]
+
+
+def section(text, title):
+    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def blocks(text):
+    """(language, content) of the fenced blocks, in order."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
+
+
+class Configuration(SystemTest):
+    def documented(self):
+        """key: (flag, variable, default, bounds) of the page."""
+        table = {}
+        for cells in rows(section(page("docs/configuration.md"), "Settings of the registry")):
+            key, flag, variable, default, bounds = cells[:5]
+            self.assertNotIn(key, table)
+            self.assertIn(cells[6], ("SIGHUP", "restart"), key)
+            self.assertTrue(cells[5] and cells[7], key)
+            self.assertEqual(bounds == "", cells[5].startswith(("flag", "list")), key)
+            table[key] = (flag, variable, default, bounds)
+        return table
+
+    def in_help(self):
+        """The same, as --help says it."""
+        table = {}
+        text = run_registry("--help", folder=self.folder).stdout.split("\nSettings", 1)[1]
+        for flag, words in re.findall(r"^  (--[a-z-]+) .*\n((?:      .*\n)+)", text, re.M):
+            match = re.search(r"; default (.*?); env (\w+)$", " ".join(words.split()))
+            bounds = re.search(r"; ([^;]*)$", " ".join(words.split())[:match.start()])
+            table[flag[2:].replace("-", "_")] = (flag, match[2], match[1], bounds[1] if bounds else "")
+        return table
+
+    def test_the_page_has_every_setting_as_help_says_it(self):
+        documented, in_help = self.documented(), self.in_help()
+        self.assertEqual(set(documented), set(in_help))
+        for key, (flag, variable, default, bounds) in documented.items():
+            with self.subTest(key):
+                self.assertEqual((flag, variable, default), in_help[key][:3])
+                if bounds:
+                    self.assertEqual(bounds, in_help[key][3])
+
+    def test_the_defaults_of_the_page_are_those_in_force(self):
+        in_force = json.loads(run_registry("--print-config", folder=self.folder).stdout)["registry"]
+        documented = self.documented()
+        self.assertEqual(set(documented), set(in_force))
+        given = [f"{flag}={default}" for flag, _, default, _ in documented.values() if default != "empty"]
+        again = run_registry("--print-config", *given, folder=self.folder)
+        self.assertEqual((again.returncode, again.stderr), (0, ""))
+        self.assertEqual(json.loads(again.stdout)["registry"], in_force)
+        for key, (_, _, default, _) in documented.items():
+            self.assertEqual(default == "empty", in_force[key] in ("", []), key)
+
+    def test_the_example_file_is_valid_and_the_one_of_the_page(self):
+        path = SOURCE_DIR / "deployment_configs" / "registry_config.json"
+        checked = run_registry("--config", path, "--check-config", folder=self.folder)
+        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+        shown = [text for language, text in blocks(page("docs/configuration.md")) if language == "json"]
+        self.assertEqual(shown, [path.read_text(encoding="utf-8")])
+
+
+class Manual(SystemTest):
+    def test_it_has_every_metric_and_no_other(self):
+        registry = self.start_registry()
+        registry.register("one")
+        text = registry.call("GET", "/metrics").text
+        text = registry.call("GET", "/metrics").text  # now with the first call's own series
+        served = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+        documented = {cells[0]: cells[1] for cells in rows(section(page("docs/registry.md"), "Metrics"))}
+        self.assertEqual(documented, served)
+
+    def test_labels_are_those_of_the_manual(self):
+        registry = self.start_registry()
+        registry.register("one")
+        registry.get("/stats")
+        text = registry.call("GET", "/metrics").text
+        for cells in rows(section(page("docs/registry.md"), "Metrics")):
+            with self.subTest(cells[0]):
+                documented = set(re.findall(r"\w+", cells[2].split(":")[0]))  # after a colon: the values
+                served = {name for labels in re.findall(rf"^{cells[0]}(?:_count)?{{(.*)}} ", text, re.M)
+                          for name in re.findall(r'(\w+)="', labels)}
+                self.assertEqual(documented, served)
+
+    def test_its_routes_are_those_of_the_api(self):
+        document = self.start_registry().get("/openapi.json")
+        served = {f"{method.upper()} {path}": operation.get("security") == []
+                  for path, item in document["paths"].items() for method, operation in item.items() if method != "parameters"}
+        documented = {cells[0]: cells[1] == "nothing"
+                      for cells in rows(section(page("docs/registry.md"), "Routes")) if cells[0].split()[0].isupper()}
+        self.assertEqual(documented, served)
+
+    def test_its_client_follows_over_a_restart(self):
+        registry = self.start_registry("--warming-time", "0")
+        registry.register("early")
+        names = {}
+        [code] = [text for language, text in blocks(page("docs/registry.md")) if language == "python"]
+        exec(compile(code, "docs/registry.md", "exec"), names)  # pylint: disable=exec-used
+        names["REGISTRY"] = f"http://127.0.0.1:{registry.port}"
+        fleet = {}
+        threading.Thread(target=names["follow"], args=(fleet,), daemon=True).start()
+
+        def current():
+            wanted = {item["name"]: item["revision"] for item in registry.services()}
+            return {name: item["revision"] for name, item in dict(fleet).items()} == wanted
+        wait_until(current, 10, "the first list")
+        registry.register("late")
+        registry.call("PUT", "/services/early", json={"weight": 5})
+        wait_until(current, 10, "two changes")
+        registry.call("DELETE", "/services/early")
+        wait_until(current, 10, "a removal")
+        self.assertEqual(set(fleet), {"late"})
+        registry.restart()
+        names["REGISTRY"] = f"http://127.0.0.1:{registry.port}"
+        registry.register("after")
+        wait_until(current, 20, "the new boot")
+        self.assertEqual(set(fleet), {"late", "after"})
+
+
+@unittest.skipIf(shutil.which("curl") is None, "needs curl")
+class Readme(SystemTest):
+    def run_block(self, text, registry=None):
+        text = text.replace("build/release/bin/infinilm-registry", str(BINARY)).replace("wait=60s", "wait=100ms")
+        if registry is not None:
+            text = text.replace("http://127.0.0.1:8081", f"http://127.0.0.1:{registry.port}")
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=SOURCE_DIR, env=clean_environment(), text=True,
+                              capture_output=True, timeout=patience(60), check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), text)
+        self.assertNotIn('{"error"', done.stdout, text)
+        return done.stdout
+
+    def test_the_tour_works_when_pasted(self):
+        registry = self.start_registry()
+        said = ""
+        for language, text in blocks(section(page("README.md"), "A tour of the registry")):
+            if language == "bash":
+                said += self.run_block(text, registry)
+            else:
+                self.assertEqual(text, "build/release/bin/infinilm-registry\n")
+                registry.restart()
+        for words in ("'gpu1' registered successfully", '"lease_remaining":', '"changes":[', '"health_status":"unhealthy"',
+                      "'gpu1' updated successfully", "infinilm_registry_services 2\n", "'gpu2' unregistered successfully"):
+            self.assertIn(words, said)
+        self.assertEqual(registry.names(), [])
+
+    def test_the_commands_about_configuration_work(self):
+        [text] = [text for _, text in blocks(section(page("README.md"), "Configuration"))]
+        said = self.run_block(text)
+        self.assertIn("configuration is valid", said)
+        self.assertIn('"infinilm-gpu1"', said)
+
+    def test_the_scripts_of_the_two_commands_are_there(self):
+        text = section(page("README.md"), "Two commands")
+        for name in set(re.findall(r"scripts/\w+\.sh", text)):
+            self.assertTrue((SOURCE_DIR / name).is_file(), name)
+
+
+class Links(unittest.TestCase):
+    def anchors(self, path):
+        text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.S | re.M)
+        return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
+                for title in re.findall(r"^#+ (.*)$", text, re.M)}
+
+    def test_every_link_leads_somewhere(self):
+        self.assertGreater(len(PAGES), 10)
+        for path in PAGES:
+            for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+                if re.match(r"[a-z]+:", link):
+                    continue
+                with self.subTest(page=path.name, link=link):
+                    target, _, anchor = urllib.parse.unquote(link).partition("#")
+                    file = (path.parent / target).resolve() if target else path
+                    self.assertTrue(file.exists())
+                    if anchor:
+                        self.assertIn(anchor, self.anchors(file))
+
+    def test_every_file_that_the_pages_name_exists(self):
+        known = {str(file.relative_to(SOURCE_DIR)) for folder in ("src", "tests", "scripts", "docs", "bench")
+                 for file in (SOURCE_DIR / folder).rglob("*") if file.is_file()}
+        for path in PAGES:
+            for name in re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:cpp|hpp|py|sh))`", path.read_text(encoding="utf-8")):
+                with self.subTest(page=path.name, file=name):
+                    self.assertTrue(re.match(r"(x_|test_x)", name.rsplit("/", 1)[-1])
+                                    or any(file == name or file.endswith("/" + name) for file in known))
+
+    def test_the_statements_about_reliability_are_where_the_table_says(self):
+        table = re.findall(r"^\| (R\d+) \| .* \| `(system/test_\w+\.py)`", page("docs/testing.md"), re.M)
+        self.assertEqual(len(table), 15)
+        for number, name in table:
+            with self.subTest(number):
+                self.assertRegex((SOURCE_DIR / "tests" / name).read_text(encoding="utf-8"), rf'(""")?{number}[_:]')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+#include "registry/core/probe_schedule.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <random>
+#include <string>
+
+namespace svc::registry {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr TimePoint kNow{std::chrono::seconds(1000)};
+
+std::function<std::uint64_t()> seeded() {
+  return [engine = std::mt19937_64(42)]() mutable { return engine(); };
+}
+std::function<std::uint64_t()> always(std::uint64_t value) {
+  return [value] { return value; };
+}
+
+TEST(ProbeSchedule, Add_NewName_IsDueWithinTheFirstInterval) {
+  ProbeSchedule earliest(30s, always(0)), latest(30s, always(~0ULL)), middle(30s, always(1ULL << 63));
+  for (auto* schedule : {&earliest, &latest, &middle}) schedule->add("a", kNow);
+  EXPECT_EQ(earliest.next_due(), kNow);
+  EXPECT_EQ(middle.next_due(), kNow + 15s);
+  EXPECT_LE(latest.next_due().value(), kNow + 30s);
+  EXPECT_GT(latest.next_due().value(), kNow + 29s);
+}
+
+TEST(ProbeSchedule, Add_KnownName_KeepsItsTime) {
+  ProbeSchedule schedule(30s, always(0));
+  schedule.add("a", kNow);
+  schedule.add("a", kNow + 7s);
+  EXPECT_EQ(schedule.next_due(), kNow);
+  EXPECT_EQ(schedule.size(), 1U);
+}
+
+TEST(ProbeSchedule, TakeDue_Due_IsPlannedAgainOneIntervalLaterWithJitter) {
+  ProbeSchedule earliest(30s, always(0)), latest(30s, always(~0ULL));
+  earliest.add("a", kNow);
+  EXPECT_EQ(earliest.take_due(kNow, 10), std::vector<std::string>{"a"});
+  EXPECT_EQ(earliest.next_due(), kNow + 27s);
+  latest.add("a", kNow);
+  EXPECT_TRUE(latest.take_due(kNow + 29s, 10).empty());
+  EXPECT_EQ(latest.take_due(kNow + 30s, 10), std::vector<std::string>{"a"});
+  EXPECT_GT(latest.next_due().value(), kNow + 62s);
+  EXPECT_LE(latest.next_due().value(), kNow + 63s);
+}
+
+TEST(ProbeSchedule, TakeDue_MoreThanTheLimit_LeavesTheRestDue) {
+  ProbeSchedule schedule(30s, always(0));
+  for (const auto* name : {"a", "b", "c"}) schedule.add(name, kNow);
+  EXPECT_EQ(schedule.take_due(kNow, 2).size(), 2U);
+  EXPECT_EQ(schedule.next_due(), kNow);
+  EXPECT_EQ(schedule.take_due(kNow, 2).size(), 1U);
+  EXPECT_EQ(schedule.next_due(), kNow + 27s);
+  EXPECT_TRUE(schedule.take_due(kNow, 0).empty());
+}
+
+TEST(ProbeSchedule, TakeDue_LongBehind_GivesEachNameOnce) {
+  ProbeSchedule schedule(30s, seeded());
+  schedule.add("a", kNow);
+  EXPECT_EQ(schedule.take_due(kNow + 1h, 100).size(), 1U);
+  EXPECT_GE(schedule.next_due().value(), kNow + 1h + 27s);
+}
+
+TEST(ProbeSchedule, Remove_Name_IsNeverDueAgain) {
+  ProbeSchedule schedule(30s, seeded());
+  schedule.add("a", kNow);
+  schedule.add("b", kNow);
+  schedule.remove("a");
+  schedule.remove("never there");
+  EXPECT_EQ(schedule.size(), 1U);
+  EXPECT_EQ(schedule.take_due(kNow + 30s, 10), std::vector<std::string>{"b"});
+}
+
+TEST(ProbeSchedule, Interval_Zero_SchedulesNothingUntilItIsSet) {
+  ProbeSchedule schedule(0s, always(0));
+  schedule.add("a", kNow);
+  EXPECT_FALSE(schedule.next_due().has_value());
+  EXPECT_TRUE(schedule.take_due(kNow + 1h, 10).empty());
+  EXPECT_EQ(schedule.size(), 1U);
+  schedule.set_interval(10s, kNow + 1h);
+  EXPECT_EQ(schedule.next_due(), kNow + 1h);
+  schedule.set_interval(0s, kNow + 1h);
+  EXPECT_FALSE(schedule.next_due().has_value());
+  schedule.remove("a");
+  EXPECT_EQ(schedule.size(), 0U);
+}
+
+TEST(ProbeSchedule, SetInterval_Changed_ReplansEverythingAndUnchangedNothing) {
+  ProbeSchedule schedule(30s, always(1ULL << 63));
+  schedule.add("a", kNow);
+  schedule.set_interval(30s, kNow + 10s);
+  EXPECT_EQ(schedule.next_due(), kNow + 15s);
+  schedule.set_interval(60s, kNow + 10s);
+  EXPECT_EQ(schedule.next_due(), kNow + 40s);
+}
+
+TEST(ProbeSchedule, TenMinutes_ThousandNames_EachOncePerIntervalAndNoBursts) {
+  ProbeSchedule schedule(30s, seeded());
+  for (int i = 0; i < 1000; ++i) schedule.add(std::to_string(i), kNow);
+  std::map<std::string, int> probes;
+  std::size_t largest = 0;
+  for (int second = 1; second <= 600; ++second) {
+    const auto due = schedule.take_due(kNow + second * 1s, 10'000);
+    largest = std::max(largest, due.size());
+    for (const auto& name : due) ++probes[name];
+  }
+  EXPECT_EQ(probes.size(), 1000U);
+  for (const auto& [name, count] : probes) EXPECT_TRUE(count >= 18 && count <= 22) << name << ": " << count;
+  EXPECT_LT(largest, 80U);  // 33 a second on average
+}
+
+}  // namespace
+}  // namespace svc::registry

@@ -1,0 +1,241 @@
+// The durable commands: register, update, remove; conflicts, limits, generations.
+#include <gtest/gtest.h>
+
+#include "registry/core/registry_state.hpp"
+#include "tests/unit/registry/fixture.hpp"
+
+namespace svc::registry {
+namespace {
+
+using namespace test;
+
+StateSettings rejecting() {
+  StateSettings settings;
+  settings.on_name_conflict = NameConflictPolicy::reject;
+  return settings;
+}
+
+TEST(RegistryPlan, Plan_Alone_ChangesNothingThatIsVisible) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  const Revision before = d.state.revision();
+  EXPECT_TRUE(d.state.plan_register(make_spec("b"), d.now).has_value());
+  EXPECT_TRUE(d.state.plan_register(make_spec("a", "10.0.0.9"), d.now).has_value());
+  EXPECT_TRUE(d.state.plan_remove("a", d.now).has_value());
+  EXPECT_EQ(d.state.revision(), before);
+  EXPECT_EQ(d.names(), std::vector<std::string>{"a"});
+  EXPECT_EQ(d.state.find("a")->stored.spec.host, "10.0.0.1");
+  EXPECT_EQ(d.state.stats(d.now).name_conflicts, 0U);
+}
+
+TEST(RegistryPlan, Register_NewName_IsAChangeWithItsOwnRevision) {
+  Driver d({}, 10);
+  const auto events = d.enroll(make_spec("a"));
+  EXPECT_EQ(kinds(events), "registered:a");
+  EXPECT_EQ(events.at(0).revision, 11U);
+  EXPECT_EQ(events.at(0).detail, "10.0.0.1:8000");
+  const ServiceEntry& entry = *d.state.find("a");
+  EXPECT_EQ(entry.revision, 11U);
+  EXPECT_EQ(entry.last_heartbeat, kWallStart);
+  EXPECT_EQ(entry.static_json, wire::static_service_json(entry.stored.spec, entry.facts));
+}
+
+TEST(RegistryPlan, Register_PresentName_StartsAfreshInItsOldPlace) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  d.enroll(make_spec("b"));
+  d.probe("a", false, 3);
+  d.pass(200s);
+  const auto generation = d.state.find("a")->stored.generation;
+  EXPECT_EQ(kinds(d.enroll(make_spec("a"))), "registered:a");
+  EXPECT_EQ(d.health("a"), HealthStatus::unknown);
+  EXPECT_TRUE(d.healthy("a"));
+  EXPECT_EQ(d.remaining("a"), 120s);
+  EXPECT_GT(d.state.find("a")->stored.generation, generation);
+  EXPECT_EQ(d.names(), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(d.state.alive(), 1U);  // b's lease has ended
+}
+
+TEST(RegistryPlan, Register_AfterRemoval_GetsALargerGenerationAndTheLastPlace) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  d.enroll(make_spec("b"));
+  const auto generation = d.state.find("a")->stored.generation;
+  d.remove("a");
+  d.enroll(make_spec("a"));
+  EXPECT_GT(d.state.find("a")->stored.generation, generation);
+  EXPECT_EQ(d.names(), (std::vector<std::string>{"b", "a"}));
+}
+
+TEST(RegistryPlan, Conflict_Accepted_IsToldAndCounted) {
+  Driver d;
+  d.enroll(make_spec("a", "10.0.0.1", 8000));
+  const auto change = d.state.plan_register(make_spec("a", "10.0.0.2", 8000), d.now);
+  ASSERT_TRUE(change.has_value());
+  EXPECT_TRUE(change->name_conflict);
+  EXPECT_EQ(change->previous_address, "10.0.0.1:8000");
+  const auto events = d.state.apply(*change, d.now, d.wall());
+  EXPECT_EQ(events.at(0).detail, "10.0.0.2:8000, in place of the live registration of 10.0.0.1:8000");
+  EXPECT_EQ(d.state.stats(d.now).name_conflicts, 1U);
+  EXPECT_EQ(d.state.find("a")->stored.spec.host, "10.0.0.2");
+}
+
+TEST(RegistryPlan, Conflict_SameAddressOrEndedLease_IsNone) {
+  Driver d(rejecting());
+  d.enroll(make_spec("a"));
+  auto again = make_spec("a");
+  again.hostname = "renamed";
+  auto change = d.state.plan_register(again, d.now);
+  ASSERT_TRUE(change.has_value());
+  EXPECT_FALSE(change->name_conflict);
+  d.pass(120s);
+  change = d.state.plan_register(make_spec("a", "10.0.0.2"), d.now);
+  ASSERT_TRUE(change.has_value());
+  EXPECT_FALSE(change->name_conflict);
+  EXPECT_EQ(d.state.stats(d.now).name_conflicts, 0U);
+}
+
+TEST(RegistryPlan, Conflict_OtherPortOnTheSameHost_IsOne) {
+  Driver d;
+  d.enroll(make_spec("a", "::1", 8000));
+  const auto change = d.state.plan_register(make_spec("a", "::1", 8001), d.now);
+  EXPECT_TRUE(change->name_conflict);
+  EXPECT_EQ(change->previous_address, "[::1]:8000");
+}
+
+TEST(RegistryPlan, Conflict_Rejected_SaysWhoHoldsTheNameAndForHowLong) {
+  Driver d(rejecting());
+  d.enroll(make_spec("a"));
+  d.pass(50s + 1ns);
+  const auto change = d.state.plan_register(make_spec("a", "10.0.0.2"), d.now);
+  ASSERT_TRUE(change.has_error());
+  EXPECT_EQ(change.error().code, Errc::conflict);
+  EXPECT_EQ(
+      change.error().message,
+      "Service 'a' is already registered by 10.0.0.1:8000; unregister it first or wait until its lease ends in 70 s");
+  EXPECT_EQ(d.state.stats(d.now).name_conflicts, 1U);
+}
+
+TEST(RegistryPlan, Limit_Reached_RefusesNewNamesOnly) {
+  StateSettings settings;
+  settings.max_services = 2;
+  Driver d(settings);
+  d.enroll(make_spec("a"));
+  EXPECT_TRUE(d.state.plan_register(make_spec("b"), d.now, 0).has_value());
+  const auto in_flight = d.state.plan_register(make_spec("b"), d.now, 1);
+  ASSERT_TRUE(in_flight.has_error());
+  EXPECT_EQ(in_flight.error().code, Errc::limit_exceeded);
+  d.enroll(make_spec("b"));
+  const auto full = d.state.plan_register(make_spec("c"), d.now);
+  ASSERT_TRUE(full.has_error());
+  EXPECT_EQ(full.error().message, "The registry is full: 2 services are registered, the limit (max_services)");
+  EXPECT_TRUE(d.state.plan_register(make_spec("a"), d.now, 5).has_value());
+}
+
+TEST(RegistryPlan, UnknownName_UpdateAndRemove_AreNotFound) {
+  Driver d;
+  for (const auto& change : {d.state.plan_update("x y", {}, d.now), d.state.plan_remove("x y", d.now)}) {
+    ASSERT_TRUE(change.has_error());
+    EXPECT_EQ(change.error().code, Errc::not_found);
+    EXPECT_EQ(change.error().message, "Service 'x y' not found");
+  }
+}
+
+TEST(RegistryPlan, Update_Status_CountsAsHeartbeatAndKeepsHealthAndGeneration) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  d.probe("a", true);
+  const auto generation = d.state.find("a")->stored.generation;
+  d.pass(60s);
+  wire::ServicePatch patch;
+  patch.status = "draining";
+  const auto events = d.update("a", patch);
+  EXPECT_EQ(kinds(events), "updated:a");
+  EXPECT_EQ(events.at(0).detail, "status 'running' -> 'draining'");
+  EXPECT_EQ(d.remaining("a"), 120s);
+  EXPECT_EQ(d.health("a"), HealthStatus::healthy);
+  EXPECT_EQ(d.state.find("a")->stored.generation, generation);
+  EXPECT_EQ(d.state.find("a")->last_heartbeat, kWallStart + 60s);
+  EXPECT_FALSE(d.healthy("a"));
+  EXPECT_NE(d.state.find("a")->static_json.find("draining"), std::string::npos);
+}
+
+TEST(RegistryPlan, Update_ThatChangesNothing_OnlyRenews) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  d.pass(60s);
+  wire::ServicePatch patch;
+  patch.status = "running";
+  EXPECT_EQ(kinds(d.update("a", patch)), "");
+  EXPECT_EQ(d.remaining("a"), 120s);
+}
+
+TEST(RegistryPlan, Update_OfAnEndedLease_RenewsIt) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  d.pass(130s);
+  EXPECT_EQ(kinds(d.update("a", {})), "lease_renewed:a");
+  d.pass(130s);
+  wire::ServicePatch patch;
+  patch.weight = 5;
+  EXPECT_EQ(kinds(d.update("a", patch)), "updated:a lease_renewed:a");
+  EXPECT_TRUE(d.healthy("a"));
+}
+
+TEST(RegistryPlan, Update_WhatIsProbedChanges_PutsHealthBackToUnknown) {
+  const auto patches = {
+      +[](wire::ServicePatch& p) { p.host = "10.0.0.7"; },
+      +[](wire::ServicePatch& p) { p.port = 9000; },
+      +[](wire::ServicePatch& p) { p.url = "http://elsewhere:1"; },
+      +[](wire::ServicePatch& p) { p.metadata_json = R"({"health_url":"http://x:1/h"})"; },
+      +[](wire::ServicePatch& p) { p.max_fails = 0; },
+  };
+  for (const auto fill : patches) {
+    Driver d;
+    d.enroll(make_spec("a"));
+    d.probe("a", false, 3);
+    wire::ServicePatch patch;
+    fill(patch);
+    d.update("a", patch);
+    EXPECT_EQ(d.health("a"), HealthStatus::unknown);
+  }
+  const auto kept = {
+      +[](wire::ServicePatch& p) { p.hostname = "other"; },
+      +[](wire::ServicePatch& p) { p.metadata_json = R"({"type":"openai-api"})"; },
+      +[](wire::ServicePatch& p) { p.max_fails = 9; },
+  };
+  for (const auto fill : kept) {
+    Driver d;
+    d.enroll(make_spec("a"));
+    d.probe("a", false, 3);
+    wire::ServicePatch patch;
+    fill(patch);
+    d.update("a", patch);
+    EXPECT_EQ(d.health("a"), HealthStatus::unhealthy);
+  }
+}
+
+TEST(RegistryPlan, Update_LeaseTerms_ApplyFromNowOn) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  wire::ServicePatch patch;
+  patch.heartbeat_interval = 2s;
+  d.update("a", patch);
+  EXPECT_EQ(d.remaining("a"), 6s);
+  EXPECT_EQ(d.state.next_deadline(), kStart + 6s);
+  EXPECT_EQ(kinds(d.pass(6s)), "lease_expired:a");
+}
+
+TEST(RegistryPlan, Remove_Present_IsGoneWithOneEvent) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  d.enroll(make_spec("b"));
+  EXPECT_EQ(kinds(d.remove("a")), "unregistered:a");
+  EXPECT_EQ(d.state.find("a"), nullptr);
+  EXPECT_EQ(d.state.size(), 1U);
+  EXPECT_EQ(d.state.alive(), 1U);
+  EXPECT_EQ(kinds(d.pass(1h)), "lease_expired:b");
+}
+
+}  // namespace
+}  // namespace svc::registry
