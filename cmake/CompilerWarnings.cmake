@@ -6,7 +6,7 @@ function(svc_set_warnings target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   # g++ 12 reports these in library code that it inlined into ours (std::string, std::optional, Asio's coroutine
-  # frames), even though the code is right. Both stay visible as warnings; clang and the sanitizers cover the cases.
+  # frames), even though the code is right. They stay visible as warnings; clang and the sanitizers cover the cases.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${target} PRIVATE
       -Wno-error=maybe-uninitialized -Wno-error=restrict -Wno-error=stringop-overflow -Wno-error=array-bounds

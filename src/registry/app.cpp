@@ -122,6 +122,10 @@ class RegistryApp : public DaemonApp {
       log_.error("the state database was damaged: it was moved aside and the registry starts empty",
                  {{"damage", contents.damage}, {"moved_to", contents.moved_to}});
     }
+    if (contents.unreadable_rows > 0) {
+      log_.error("unreadable rows of the state database were set aside in its table `unreadable`",
+                 {{"rows", contents.unreadable_rows}});
+    }
     state_.emplace(settings_.state_settings(), now, contents.first_revision);
     state_->restore(std::move(contents.services), now, wall_now());
     writer_.emplace(executor_, *state_, *store_, publisher_, metrics_);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Bad requests: a table of more than 60 with the exact status and message of each, and the registry unharmed."""
 
+import re
 import socket
 import time
 
@@ -55,7 +56,7 @@ class BadRequests(SystemTest):
                     except ConnectionError:
                         pass
                     answers = connection.read_to_end()
-                self.assertLessEqual(answers.count(b"HTTP/1.1 "), 1, answers)
+                self.assertLessEqual(len(re.findall(rb"HTTP/1\.1 \d{3} ", answers)), 1, answers)
                 self.assertNotIn(b"total_services", answers)
         self.assert_unharmed()
 

@@ -62,7 +62,7 @@ class Settings(SystemTest):
                 (["--port", "abc"], "'--port' must be an integer from 0 to 65535, got \"abc\""),
                 (["--port", "70000"], "'--port' must be an integer from 0 to 65535, got 70000"),
                 (["--port"], "flag '--port' needs a value"),
-                (["--health-interval", "-1"], "'--health-interval' must be a duration from 0s to 24h, got -1"),
+                (["--health-interval", "-1"], "'--health-interval' must be a duration from 0s to 24h, got \"-1\""),
                 (["--health-interval", "5x"], "'--health-interval' must be a duration from 0s to 24h, got \"5x\""),
                 (["--on-name-conflict", "maybe"], "'--on-name-conflict' must be one of 'accept', 'reject', got \"maybe\""),
                 (["--strict-servers=perhaps"], "'--strict-servers' must be true or false, got \"perhaps\""),

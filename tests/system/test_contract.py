@@ -158,7 +158,7 @@ class Lists(ContractTest):
                 "?status=running": ["other", "up"], "?status=stopped": ["down"], "?status=Running": [],
                 "?healthy=true": ["other", "up"], "?healthy=TRUE": ["other", "up"], "?healthy=True": ["other", "up"],
                 "?healthy=false": ["down"], "?healthy=1": ["down"], "?healthy=": ["down"],
-                "?type=openai-api": ["up"], "?type=": [], "?model=m": ["up"], "?model=y": ["other"], "?model=z": [],
+                "?type=openai-api": ["up"], "?type=": ["down", "other", "up"], "?model=m": ["up"], "?model=y": ["other"], "?model=z": [],
                 "?host=127.0.0.2": ["down"], "?host=node-1": ["up"],
                 "?status=running&type=babysitter": ["other"],
                 "?unknown=parameter&x": ["down", "other", "up"], "?&&=&%zz": ["down", "other", "up"]}.items():

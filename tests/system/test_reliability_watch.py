@@ -191,7 +191,8 @@ class Ownership(SystemTest):
                             for word in line.split()])
         fenced = registry.heartbeat("n", {"generation": first, "status": "stopped"})
         self.assertEqual((fenced.status, fenced.json()["error"]),
-                         (409, f"Service 'n' was registered again by another owner (generation {second})"))
+                         (409, f"Service 'n' has been registered by someone else since: its generation is {second}, "
+                               f"not {first}"))
         self.assertEqual(registry.heartbeat("n", {"generation": second}).json()["generation"], second)
         now = registry.service("n")
         self.assertEqual((now["port"], now["status"]), (2000, "running"))

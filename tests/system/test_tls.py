@@ -51,7 +51,10 @@ class Tls(SystemTest):
     def test_a_client_that_never_shakes_hands_is_cut(self):
         registry = self.start_tls("--header-timeout", "500ms")
         with socket.create_connection(("127.0.0.1", registry.port), timeout=10) as silent:
-            self.assertEqual(silent.recv(100), b"")
+            try:
+                self.assertEqual(silent.recv(100), b"")
+            except ConnectionResetError:
+                pass
 
     def test_tls_1_1_is_refused_and_1_2_is_not(self):
         registry = self.start_tls()
@@ -76,6 +79,7 @@ class Tls(SystemTest):
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.load_cert_chain(str(self.certificate), str(self.key))
         listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
 
         def serve():
             try:
@@ -88,7 +92,7 @@ class Tls(SystemTest):
             def __enter__(self):
                 self.thread = threading.Thread(target=serve, daemon=True)
                 self.thread.start()
-                return listener.getsockname()[1]
+                return port
 
             def __exit__(self, *_):
                 self.thread.join(10)

@@ -86,12 +86,6 @@ std::string env_name(const std::string& prefix, std::string_view key) {
   return out;
 }
 
-std::string number_text(double value) {
-  std::string out;
-  append_json_double(out, value);
-  return out.ends_with(".0") ? out.substr(0, out.size() - 2) : out;
-}
-
 OptionTable::Option option(std::string key, std::string kind, std::string bounds, std::string help, std::string value) {
   OptionTable::Option made;
   made.key = std::move(key);

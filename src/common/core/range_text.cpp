@@ -1,9 +1,10 @@
 #include "common/core/range_text.hpp"
 
+#include <array>
+#include <cstdio>
 #include <limits>
 
 #include "common/core/duration_text.hpp"
-#include "common/core/json_text.hpp"
 
 namespace svc {
 namespace {
@@ -18,14 +19,13 @@ std::string range(T lo, T hi, T lowest, T highest, Print print) {
   return {};
 }
 
-std::string number_text(double value) {
-  std::string out;
-  append_json_double(out, value);
-  if (out.ends_with(".0")) out.resize(out.size() - 2);
-  return out;
-}
-
 }  // namespace
+
+std::string number_text(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.15g", value);
+  return text.data();
+}
 
 std::string integer_range(std::int64_t lo, std::int64_t hi) {
   using Limits = std::numeric_limits<std::int64_t>;

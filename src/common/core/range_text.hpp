@@ -13,6 +13,8 @@ namespace svc {
 [[nodiscard]] std::string integer_range(std::int64_t lo, std::int64_t hi);
 [[nodiscard]] std::string number_range(double lo, double hi);
 [[nodiscard]] std::string duration_range(Duration lo, Duration hi);
+/// As a person writes it: "0.0001", "30"; 15 digits.
+[[nodiscard]] std::string number_text(double value);
 /// "1 to 253 bytes".
 [[nodiscard]] std::string text_range(TextLimits limits);
 

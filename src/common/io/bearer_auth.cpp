@@ -1,7 +1,7 @@
 #include "common/io/bearer_auth.hpp"
 
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "common/core/wire/api_error.hpp"
 
@@ -26,11 +26,11 @@ Result<void> BearerAuth::load(const std::string& file) {
     return {};
   }
   std::ifstream in(file);
-  std::stringstream text;
-  if (!in || !(text << in.rdbuf())) {
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (!in) {
     return io_failed("the token file '" + file + "' cannot be read", "");
   }
-  auto tokens = BearerTokens::parse(text.str());
+  auto tokens = BearerTokens::parse(text);
   if (!tokens) {
     return wrap("the token file '" + file + "' is not valid", tokens.error());
   }

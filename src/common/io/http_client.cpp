@@ -88,7 +88,11 @@ class ReplyReader {
   void renew() {
     parser_.emplace();
     parser_->header_limit(kMaxHeadBytes);
-    parser_->body_limit(call_.max_body_bytes);
+    if (call_.head_only) {
+      parser_->body_limit(boost::none);
+    } else {
+      parser_->body_limit(call_.max_body_bytes);
+    }
     parser_->eager(!call_.head_only);
     if (call_.method == "HEAD") {
       parser_->skip(true);

@@ -183,13 +183,13 @@ void Logger::write(LogLevel level, std::string_view message, Fields fields, bool
 void add_log_options(OptionTable& options, LogSettings& settings) {
   options
       .text("log_level", settings.level, {.min = 1, .max = 1000},
-            "Lines to write: trace, debug, info, warn, error or off, then exceptions by logger: info,probe=debug")
-      .choice("log_format", settings.format, {"text", "json"}, "Form of the lines")
+            "lines to write: trace, debug, info, warn, error or off, then exceptions by logger: info,probe=debug")
+      .choice("log_format", settings.format, {"text", "json"}, "form of the lines")
       .text("log_file", settings.file, {.min = 0, .max = 4096},
-            "Log file beside stderr; its folder is created; empty for none")
+            "log file beside stderr; its folder is created; empty for none")
       .integer("log_max_bytes", settings.max_bytes, 0, 1'000'000'000'000,
-               "Size at which the log file is rotated; 0 for never")
-      .integer("log_max_files", settings.max_files, 0, 1000, "Rotated log files that are kept");
+               "size at which the log file is rotated; 0 for never")
+      .integer("log_max_files", settings.max_files, 0, 1000, "rotated log files that are kept");
 }
 
 Result<void> check_log_settings(const LogSettings& settings) {

@@ -29,6 +29,8 @@ class Resolver {
 
   explicit Resolver(asio::any_io_executor executor, ResolverSettings settings = {});
   ~Resolver();
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
 
   /// Numeric addresses are answered at once. Errors: unavailable (no such name), timed_out.
   asio::awaitable<Result<Addresses>> resolve(std::string host, Deadline deadline);

@@ -2,7 +2,7 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <cassert>
+#include <boost/asio/dispatch.hpp>
 
 namespace svc {
 
@@ -40,11 +40,15 @@ void TaskGroup::ended(Tasks::iterator task, const char* name, const std::excepti
 }
 
 void TaskGroup::cancel() {
-  // A task may end (and leave the list) while its signal is emitted.
-  for (auto at = tasks_.begin(); at != tasks_.end();) {
-    auto& signal = *at++;
-    signal.emit(asio::cancellation_type::terminal);
-  }
+  // On the executor, always: a signal that is raised elsewhere only queues a look at the task's own signal, which may be gone
+  // by the time that look is taken.
+  asio::dispatch(executor_, [this] {
+    // A task may end (and leave the list) while its signal is emitted.
+    for (auto at = tasks_.begin(); at != tasks_.end();) {
+      auto& signal = *at++;
+      signal.emit(asio::cancellation_type::terminal);
+    }
+  });
 }
 
 asio::awaitable<void> TaskGroup::join() {

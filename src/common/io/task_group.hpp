@@ -25,7 +25,7 @@ class TaskGroup {
   bool spawn(const char* name, asio::awaitable<void> task);
 
   void close() { closed_ = true; }
-  /// Emits terminal cancellation to every task.
+  /// Emits terminal cancellation to every task, from within the executor.
   void cancel();
   /// Returns when no task runs. Only one joiner at a time.
   asio::awaitable<void> join();

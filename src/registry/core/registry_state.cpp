@@ -46,7 +46,10 @@ void RegistryState::reconfigure(const StateSettings& settings) {
 
 void RegistryState::observe(TimePoint now) {
   if (now <= observed_) return;
-  if (now - observed_ > settings_.pause_threshold) grace_from_ = now;
+  if (now - observed_ > settings_.pause_threshold) {
+    grace_from_ = now;
+    ++pauses_;
+  }
   observed_ = now;
 }
 

@@ -151,6 +151,7 @@ class RegistryState {
                 const std::function<void(const ServiceEntry&, bool healthy)>& visit) const;
   RegistryStats stats(TimePoint now) const;
   std::size_t size() const { return index_.size(); }
+  std::uint64_t pauses() const { return pauses_; }  ///< how often this process itself was found to have been stopped
   std::size_t alive() const { return alive_; }  ///< services whose lease has not been reported dead
   Revision revision() const { return log_.revision(); }
   const EventLog& events() const { return log_; }
@@ -190,6 +191,7 @@ class RegistryState {
   TimePoint observed_;
   std::uint64_t generation_;  ///< highest given out or restored
   std::uint64_t name_conflicts_ = 0;
+  std::uint64_t pauses_ = 0;
 };
 
 }  // namespace svc::registry

@@ -35,6 +35,16 @@ void EventPublisher::publish(std::span<const Event> events) {
   watchers_.wake_all();
 }
 
+void EventPublisher::advance(RegistryState& state) {
+  const auto events = state.advance(steady_now());
+  if (const auto pauses = state.pauses(); pauses != pauses_seen_) {
+    metrics_.pauses.add(static_cast<double>(pauses - pauses_seen_));
+    pauses_seen_ = pauses;
+    log_.warn("this process was stopped for a while: every lease gets a full term from now", {{"services", state.size()}});
+  }
+  publish(events);
+}
+
 void EventPublisher::log(const Event& event) {
   const LogLevel level = level_of(event.kind);
   if (!log_.enabled(level)) {

@@ -20,11 +20,14 @@ class EventPublisher {
   /// Called for each event, after the state has changed.
   void listen(std::function<void(const Event&)> listener) { listeners_.push_back(std::move(listener)); }
   void publish(std::span<const Event> events);
+  /// Lets the state see the time and publishes what follows from it: the first step of everything that reads the state.
+  void advance(RegistryState& state);
 
  private:
   void log(const Event& event);
 
   RegistryMetrics& metrics_;
+  std::uint64_t pauses_seen_ = 0;
   WatchHub& watchers_;
   std::vector<std::function<void(const Event&)>> listeners_;
   Logger log_{"registry"};

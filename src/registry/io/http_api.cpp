@@ -57,7 +57,7 @@ HttpRoutes HttpApi::routes() {
   return table;
 }
 
-void HttpApi::observe() { parts_.publisher.publish(parts_.state.advance(steady_now())); }
+void HttpApi::observe() { parts_.publisher.advance(parts_.state); }
 
 AnswerContext HttpApi::context() const { return {parts_.state, boot_.epoch, steady_now(), wall_now(), warming()}; }
 
@@ -230,7 +230,10 @@ HttpApi::Answer HttpApi::get_service_health(const HttpRequest& request) {
   if (!entry) {
     co_return refusal(no_such_service(name));
   }
-  const auto outcome = co_await parts_.prober.probe_now(*entry);
+  if (parts_.prober.busy()) {
+    co_return refusal(unavailable("Too many probes are in progress; try again in a moment"));
+  }
+  const auto outcome = co_await parts_.prober.probe_on_demand(*entry);
   if (outcome.healthy && parts_.state.find(name)) {
     if (!parts_.writer.settled(name)) {
       co_await parts_.writer.settle(name);

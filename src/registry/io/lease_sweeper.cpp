@@ -45,7 +45,7 @@ asio::awaitable<void> LeaseSweeper::watch_leases() {
     }
     tick_.expires_at(next);
     co_await tick_.async_wait(kTok);
-    publisher_.publish(state_.advance(steady_now()));
+    publisher_.advance(state_);
     store_.reserve_revisions(state_.revision());
   }
 }
@@ -61,9 +61,8 @@ asio::awaitable<void> LeaseSweeper::sweep_regularly() {
 }
 
 void LeaseSweeper::sweep() {
-  const TimePoint now = steady_now();
-  publisher_.publish(state_.advance(now));
-  auto removals = state_.plan_sweep(now, [this] { return random_(); });
+  publisher_.advance(state_);
+  auto removals = state_.plan_sweep(steady_now(), [this] { return random_(); });
   const auto status = state_.removal_status();
   if (status.on_hold != on_hold_) {
     on_hold_ = status.on_hold;

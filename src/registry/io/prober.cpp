@@ -81,6 +81,13 @@ asio::awaitable<void> Prober::probe_one(std::string name) {
   wake_.cancel();
 }
 
+asio::awaitable<ProbeOutcome> Prober::probe_on_demand(const ServiceEntry& entry) {
+  ++on_demand_;
+  const auto outcome = co_await probe_now(entry);
+  --on_demand_;
+  co_return outcome;
+}
+
 asio::awaitable<ProbeOutcome> Prober::probe_now(const ServiceEntry& entry) {
   const auto name = entry.stored.spec.name;
   const auto generation = entry.stored.generation;
@@ -88,9 +95,8 @@ asio::awaitable<ProbeOutcome> Prober::probe_now(const ServiceEntry& entry) {
   (outcome.healthy ? metrics_.probes_good : metrics_.probes_bad).add();
   metrics_.probe_seconds.observe(std::chrono::duration<double>(outcome.took).count());
   log_.debug("probe", {{"name", name}, {"url", outcome.url}, {"healthy", outcome.healthy}, {"error", outcome.error}});
-  const TimePoint now = steady_now();
-  publisher_.publish(state_.advance(now));
-  const auto events = state_.record_probe(name, generation, outcome.healthy, now);
+  publisher_.advance(state_);
+  const auto events = state_.record_probe(name, generation, outcome.healthy, steady_now());
   if (!events.empty() && !outcome.healthy) {
     log_.warn("service fails its probes", {{"name", name}, {"url", outcome.url}, {"error", outcome.error}});
   }

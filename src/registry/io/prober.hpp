@@ -30,12 +30,15 @@ class Prober {
   /// Ends the periodic work; probes in flight end within their time-out.
   void stop();
 
+  /// As many on-demand probes run as may run at once: refuse more.
+  bool busy() const { return on_demand_ >= settings_.concurrency; }
   /// Probes now and feeds the result into the state. `entry` need not outlive the call's first suspension.
-  asio::awaitable<ProbeOutcome> probe_now(const ServiceEntry& entry);
+  asio::awaitable<ProbeOutcome> probe_on_demand(const ServiceEntry& entry);
 
  private:
   asio::awaitable<void> run();
   asio::awaitable<void> probe_one(std::string name);
+  asio::awaitable<ProbeOutcome> probe_now(const ServiceEntry& entry);
   asio::awaitable<ProbeOutcome> try_targets(std::vector<ProbeTarget> targets);
   void follow(const Event& event);
   void start_due(TimePoint now);
@@ -49,7 +52,8 @@ class Prober {
   ProbeSchedule schedule_;
   Timer wake_;
   TaskGroup* tasks_ = nullptr;
-  std::size_t in_flight_ = 0;
+  std::size_t in_flight_ = 0;   ///< periodic ones
+  std::size_t on_demand_ = 0;
   bool stopped_ = false;
   Logger log_{"probe"};
 };

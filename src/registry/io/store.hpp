@@ -54,8 +54,8 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   /// All or nothing, in the given order. Errors: io_error, retryable, with SQLite's own words as the cause ("database
-  /// or disk is full", "disk I/O error"); also when the file was removed or replaced under the running registry, because
-  /// what would be written then could not be found again.
+  /// or disk is full", "disk I/O error"); also when the file was removed or replaced under the running registry,
+  /// because what would be written then could not be found again.
   Result<void> commit(std::span<const StoreOp> operations);
 
   /// Makes sure that at least half a block of revisions above `revision` is reserved; costs nothing when it is, else
