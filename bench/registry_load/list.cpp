@@ -94,7 +94,7 @@ Report run_list(const Options& options) {
                                 {"latency", lists.latency.to_json()},
                                 {"first_byte", lists.first_byte.to_json()}};
   add_usage(report, *before, *after, options.requests);
-  return report;
+  return report.dump();
 }
 
 Report run_ready(const Options& options) {
@@ -116,7 +116,7 @@ Report run_ready(const Options& options) {
   nlohmann::ordered_json report{
       {"services", start.services}, {"health_after_s", start.healthy_after}, {"list_after_s", start.list_after}};
   add_usage(report, Usage{}, *usage, 0);
-  return report;
+  return report.dump();
 }
 
 }  // namespace svc::bench

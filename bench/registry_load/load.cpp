@@ -70,7 +70,7 @@ Result<Answer> call_once(const Options& options, const std::string& request) {
   return answer;
 }
 
-Report read_health(const Options& options) {
+Result<std::size_t> healthy_services(const Options& options) {
   const auto answer = call_once(options, request_text("GET", "/health"));
   if (!answer) {
     return answer.error();
@@ -78,7 +78,8 @@ Report read_health(const Options& options) {
   if (answer->status != 200) {
     return unavailable("/health answered " + std::to_string(answer->status));
   }
-  return nlohmann::ordered_json::parse(answer->body, nullptr, false);
+  const auto document = nlohmann::json::parse(answer->body, nullptr, false);
+  return document.is_object() ? document.value("healthy_services", std::size_t{0}) : std::size_t{0};
 }
 
 Error unexpected(std::string_view what, const Answer& answer) {

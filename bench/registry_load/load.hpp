@@ -4,7 +4,6 @@
 #include <boost/asio/io_context.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,7 +36,7 @@ struct Options {
   std::size_t expected = 10'000;  ///< ready: services that must be there
 };
 
-using Report = Result<nlohmann::ordered_json>;
+using Report = Result<std::string>;  ///< one line of JSON
 
 Report run_register(const Options& options);
 Report run_heartbeat(const Options& options);
@@ -73,7 +72,7 @@ tcp::endpoint peer_of(const Options& options);
 Error unexpected(std::string_view what, const Answer& answer);
 /// One call on a connection of its own, for what happens beside a measurement.
 Result<Answer> call_once(const Options& options, const std::string& request);
-/// GET /health as JSON.
-Report read_health(const Options& options);
+/// What GET /health counts.
+Result<std::size_t> healthy_services(const Options& options);
 
 }  // namespace svc::bench

@@ -2,7 +2,6 @@
 #include <CLI/CLI.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "bench/registry_load/load.hpp"
 #include "common/io/rlimit.hpp"
@@ -82,7 +81,7 @@ int run(int argc, char** argv) {
     std::cerr << "registry-load: " << report.error().to_string() << '\n';
     return 1;
   }
-  std::cout << report->dump() << '\n';
+  std::cout << *report << '\n';
   return 0;
 }
 

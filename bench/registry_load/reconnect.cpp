@@ -13,8 +13,8 @@ struct Burst {
   TimePoint start;
   Duration in_time;
   std::size_t in_time_count = 0, late = 0, refused = 0;
-  std::string first_failure;
-  Samples connected, answered;  ///< since the burst began
+  std::string first_failure{};
+  Samples connected{}, answered{};  ///< since the burst began
 };
 
 void note_failure(Burst& burst, const Error& error) {
@@ -69,22 +69,19 @@ Report run_reconnect(const Options& options) {
     return after.error();
   }
   connections.clear();
-  const auto health = read_health(options);
-  if (!health) {
-    return health.error();
+  const auto healthy = healthy_services(options);
+  if (!healthy) {
+    return healthy.error();
   }
-  nlohmann::ordered_json report{{"agents", options.agents},
-                                {"in_time", burst.in_time_count},
-                                {"late", burst.late},
-                                {"failed", burst.refused},
-                                {"connected", burst.connected.to_json()},
-                                {"answered", burst.answered.to_json()},
-                                {"healthy_services", health->value("healthy_services", 0)}};
+  nlohmann::ordered_json report{
+      {"agents", options.agents},    {"in_time", burst.in_time_count},         {"late", burst.late},
+      {"failed", burst.refused},     {"connected", burst.connected.to_json()}, {"answered", burst.answered.to_json()},
+      {"healthy_services", *healthy}};
   if (burst.refused > 0) {
     report["first_failure"] = burst.first_failure;
   }
   add_usage(report, *before, *after, options.agents);
-  return report;
+  return report.dump();
 }
 
 }  // namespace svc::bench

@@ -15,7 +15,7 @@ struct Traffic {
 
   std::size_t started = 0;
   std::size_t done = 0;
-  Samples latency;
+  Samples latency{};
 };
 
 // A record as a server of one model registers it: about 300 bytes of metadata.
@@ -90,7 +90,7 @@ Report run_traffic(const Options& options, Traffic traffic) {
   if (after->cpu > before->cpu) {
     report["calls_per_cpu_second"] = static_cast<double>(traffic.done) / seconds(after->cpu - before->cpu);
   }
-  return report;
+  return report.dump();
 }
 
 }  // namespace

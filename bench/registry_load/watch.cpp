@@ -129,7 +129,8 @@ asio::awaitable<void> updater(Watch& watch) {
     watch.parked.close(watch.options.watchers);
     watch.round_over.close(1);
     watch.arrivals.clear();
-    const auto weight = std::to_string(i % 2 + 2);
+    // Never the value that an earlier run gave it, which would be no change: revisions only rise.
+    const auto weight = std::to_string((watch.first_revision + i) % 1'000'000);
     auto result = co_await connection.exchange(
         request_text("PUT", "/services/" + service_name(i), R"({"weight":)" + weight + "}"));
     const auto answer = watch.take("a PUT", std::move(result));
@@ -182,7 +183,7 @@ Report run_watch(const Options& options) {
                                 {"first_byte_after_answer", results.first_byte_after_answer.to_json()},
                                 {"complete_after_answer", results.complete_after_answer.to_json()}};
   add_usage(report, *before, *after, options.updates * options.watchers);
-  return report;
+  return report.dump();
 }
 
 }  // namespace svc::bench

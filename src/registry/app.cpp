@@ -95,15 +95,19 @@ class RegistryApp : public DaemonApp {
   }
 
   void stop() override {
-    if (prober_) {
-      prober_->stop();
-      sweeper_->stop();
-      tasks_.close();
-      tasks_.cancel();
-    }
+    // First the store: changes that are being written are answered, later ones are refused.
     if (store_) {
       store_->stop();
     }
+    if (prober_) {
+      prober_->stop();
+      sweeper_->stop();
+    }
+    if (server_) {
+      server_->stop();
+    }
+    tasks_.close();
+    tasks_.cancel();
   }
 
  private:

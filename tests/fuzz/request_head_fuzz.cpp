@@ -10,6 +10,7 @@
 #include "common/core/header_rules.hpp"
 #include "common/core/percent_codec.hpp"
 #include "common/core/query_string.hpp"
+#include "common/core/raw_head.hpp"
 #include "common/io/route_table.hpp"
 #include "registry/core/query.hpp"
 #include "tests/fuzz/fuzz_check.hpp"
@@ -131,8 +132,12 @@ class Session {
   Verdict run() {
     while (!parser_.is_header_done()) {
       if (!receive()) return verdict_;
-      if (!put() && !parser_.is_header_done()) return refused();
+      if (!put()) return refused();
     }
+    in_head_ = false;
+    require(raw_.ends_with("\r\n\r\n"), "a head ends in an empty line");
+    if (has_folded_line(raw_)) return refused();
+    check_lines();
     const auto limit = judge(parser_, verdict_);
     if (!limit) return refused();
     const auto length = parser_.content_length();
@@ -165,9 +170,20 @@ class Session {
     boost::system::error_code ec;
     const std::size_t used = parser_.put(boost::asio::const_buffer(in_.data(), in_.size()), ec);
     require(used <= in_.size(), "the parser uses what is there");
+    if (ec == http::error::bad_version) static_cast<void>(names_http_version(in_));
+    if (in_head_) raw_.append(in_, 0, used);
     in_.erase(0, used);
     stalled_ = ec == http::error::need_more;
     return !ec || stalled_;
+  }
+
+  /// RFC 9112 section 2.2: what a lenient reader would take for one more line is none.
+  void check_lines() const {
+    for (std::size_t i = 0; i < raw_.size(); ++i) {
+      require(raw_[i] != '\n' || (i > 0 && raw_[i - 1] == '\r'), "no bare LF in a head");
+      require(raw_[i] != '\r' || (i + 1 < raw_.size() && raw_[i + 1] == '\n'), "no bare CR in a head");
+      require(raw_[i] != '\0', "no NUL in a head");
+    }
   }
 
   static Verdict refused() {
@@ -180,7 +196,9 @@ class Session {
   std::size_t piece_;
   std::size_t received_ = 0;
   bool stalled_ = false;
+  bool in_head_ = true;
   std::string in_;
+  std::string raw_;  ///< the head as it came
   Parser parser_;
   Verdict verdict_;
 };
@@ -188,7 +206,7 @@ class Session {
 /// RFC 9112 section 7.1 by hand, over the bytes that Beast took for one request: same body, and no line that ends in
 /// anything but CRLF.
 void check_chunks(std::string_view bytes, const std::string& body) {
-  const auto head_end = bytes.find("\r\n\r\n", bytes.find_first_not_of("\r\n"));
+  const auto head_end = bytes.find("\r\n\r\n");
   require(head_end != std::string_view::npos, "a head ends in an empty line");
   bytes.remove_prefix(head_end + 4);
   std::string read;

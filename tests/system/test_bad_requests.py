@@ -30,13 +30,25 @@ class BadRequests(SystemTest):
                 answer = http_wire.raw_exchange(self.registry.port, data)
                 self.assertIsNotNone(answer, "closed without an answer")
                 got = answer.json()["error"]
-                if message.endswith("..."):
-                    self.assertTrue(got.startswith(message[:-3]), got)
-                    got = message
                 self.assertEqual((answer.status, got), (status, message))
                 self.assertEqual(answer.header("Content-Type"), "application/json")
                 if status == 405:
                     self.assertTrue(answer.header("Allow"))
+        self.assert_unharmed()
+
+    def test_the_answer_is_the_same_when_the_request_comes_byte_by_byte(self):
+        for title, data, status, message in TABLE:
+            if len(data) > 300:
+                continue
+            with self.subTest(title):
+                with self.registry.connection(10) as connection:
+                    try:
+                        for index in range(len(data)):
+                            connection.send(data[index:index + 1])
+                    except ConnectionError:
+                        pass  # refused before the end
+                    answer = connection.read_response()
+                self.assertEqual((answer.status, answer.json()["error"]), (status, message))
         self.assert_unharmed()
 
     def test_a_malformed_request_ends_its_connection_so_that_nothing_is_smuggled(self):
@@ -107,6 +119,9 @@ class BadRequests(SystemTest):
     def test_valid_but_unusual_requests_are_answered(self):
         """What must be accepted: the counterpart of the table."""
         good = {
+            "an absolute target": b"GET http://registry:8081/health HTTP/1.1\r\nHost: registry:8081\r\n\r\n",
+            "an absolute target with a query": b"GET http://registry:8081/health?x HTTP/1.1\r\nHost: r\r\n\r\n",
+            "a small body where none is needed": b"GET /health HTTP/1.1\r\nHost: r\r\nContent-Length: 2\r\n\r\n{}",
             "lower-case field names": b"GET /health HTTP/1.1\r\nhost: registry\r\n\r\n",
             "no blank after the colon": b"GET /health HTTP/1.1\r\nHost:registry\r\n\r\n",
             "blanks around a value": b"GET /health HTTP/1.1\r\nHost: \t registry \t\r\n\r\n",

@@ -46,6 +46,17 @@ Result<void> check_is_value(std::string_view flag, const std::string& value,
   return invalid("flag '" + std::string(flag) + "' needs a value");
 }
 
+/// As CLI11 wants them. It would take the next argument as the value of "--name=", so that becomes "--name" and "".
+std::vector<std::string> last_first(const std::vector<std::string>& args) {
+  std::vector<std::string> words;
+  for (auto arg = args.rbegin(); arg != args.rend(); ++arg) {
+    const bool empty_value = arg->starts_with("--") && arg->find('=') == arg->size() - 1;
+    if (empty_value) words.emplace_back();
+    words.push_back(empty_value ? arg->substr(0, arg->size() - 1) : *arg);
+  }
+  return words;
+}
+
 /// CLI11's "--port: 1 required TEXT missing" in our words.
 Error usage_error(const CLI::ParseError& error) {
   const std::string text = error.what();
@@ -105,8 +116,7 @@ Result<DaemonCli> parse_command_line(const CliSpec& spec, const OptionTable& opt
   }
 
   try {
-    // CLI11 takes the arguments last first.
-    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
+    app.parse(last_first(args));
   } catch (const CLI::ParseError& error) {
     return usage_error(error);
   }

@@ -153,7 +153,7 @@ class Daemon {
 
   void on_drained(const std::exception_ptr& error) {
     drain_limit_.cancel();
-    if (error) {
+    if (error && !stopping_) {
       phase(Phase::drain, [&]() -> Result<void> { std::rethrow_exception(error); });
     } else if (!io_.stopped() && !stopping_) {
       log_.info("drained");

@@ -148,6 +148,19 @@ asio::awaitable<void> HttpServer::drain(Deadline deadline) {
   co_await tasks_.join();
 }
 
+void HttpServer::stop() {
+  draining_ = stopped_ = true;
+  acceptor_.stop();
+  for (auto at = sessions_.begin(); at != sessions_.end();) {
+    auto& session = **at++;
+    session.drain();
+    session.cut();
+  }
+  tick_.cancel();
+  tasks_.close();
+  tasks_.cancel();
+}
+
 std::string_view HttpServer::date(TimePoint now) {
   if (now >= date_until_) {
     date_ = http_date(wall_now());

@@ -87,6 +87,9 @@ class HttpServer {
   /// Connection: close), and cuts what is left at the deadline.
   asio::awaitable<void> drain(Deadline deadline);
 
+  /// Everything down at once: connections are cut, handlers cancelled. The executor runs out of this server's work.
+  void stop();
+
   std::size_t connections() const { return sessions_.size(); }
 
  private:

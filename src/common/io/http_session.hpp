@@ -54,6 +54,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   Stream stream_;
   std::string peer_;
   std::string in_;                 ///< received, not yet parsed
+  std::string raw_head_;           ///< of the request, as received
   std::string head_;               ///< of the answer
   std::optional<Parser> parser_;
   std::vector<FieldView> fields_;

@@ -54,6 +54,7 @@ asio::awaitable<std::optional<HttpResponse>> HttpSession::read_head() {
   parser_->header_limit(static_cast<std::uint32_t>(server_.limits_.header_bytes));
   parser_->body_limit(boost::none);  // judged per route, once the head is known
   parser_->eager(false);
+  raw_head_.clear();
   if (in_.empty()) {
     if (in_.capacity() > kIdleBufferBytes) {
       std::string().swap(in_);
@@ -72,14 +73,18 @@ asio::awaitable<std::optional<HttpResponse>> HttpSession::read_head() {
   enter(Phase::head, server_.limits_.header_timeout);
   for (;;) {
     error_code ec;
+    if (raw_head_.empty() && in_.starts_with("\r\n")) {
+      in_.erase(0, 2);  // one empty line before a request is allowed (RFC 9112 section 2.2)
+    }
     const std::size_t used = parser_->put(asio::const_buffer(in_.data(), in_.size()), ec);
     if (ec && ec != http::error::need_more) {
-      co_return ec == http::error::bad_version && !names_http_version(in_) ? refusal(400, "Malformed request: the request line is not METHOD TARGET HTTP/1.1") : refusal(ec);
+      const bool not_http = ec == http::error::bad_version && !names_http_version(raw_head_ + in_);
+      co_return not_http ? refusal(400, "Malformed request: the request line is not METHOD TARGET HTTP/1.1") : refusal(ec);
     }
+    raw_head_.append(in_, 0, used);
+    in_.erase(0, used);
     if (parser_->is_header_done()) {
-      const bool folded = has_folded_line(std::string_view(in_).substr(0, used));
-      in_.erase(0, used);
-      co_return folded ? refusal(400, "Header lines must not be folded") : accept_head();
+      co_return has_folded_line(raw_head_) ? refusal(400, "Header lines must not be folded") : accept_head();
     }
     const bool arrived = co_await receive();
     if (!arrived && timed_out_) {
@@ -97,7 +102,11 @@ std::optional<HttpResponse> HttpSession::accept_head() {
   for (const auto& field : message) {
     fields_.push_back({view(field.name_string()), view(field.value())});
   }
-  const HeadView head{view(message.method_string()), origin_form(view(message.target())), static_cast<int>(message.version()), fields_};
+  const auto target = origin_form(view(message.target()));
+  if (target.empty()) {
+    return refusal(400, "The request target must be a path or an http:// URL");
+  }
+  const HeadView head{view(message.method_string()), target, static_cast<int>(message.version()), fields_};
   HeadLimits limits;
   limits.max_total_bytes = server_.limits_.header_bytes;
   if (const auto problem = check_head(head, limits)) {

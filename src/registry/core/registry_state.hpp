@@ -52,7 +52,7 @@ struct StateSettings {
   std::size_t event_log_capacity = 16'384;
   /// A gap between two observed times longer than this means that the registry itself was stopped (SIGSTOP, a suspended
   /// machine): every lease then gets one full term from the end of the gap. Must exceed the caller's tick.
-  Duration pause_threshold{std::chrono::seconds(5)};
+  Duration pause_threshold{std::chrono::seconds(2)};
 };
 
 /// What the store keeps of a service.

@@ -58,13 +58,14 @@ asio::awaitable<Result<void>> ChangeWriter::store(StoreOp operation) {
     Result<void> result;
     Duration took;
   };
-  OneShot<Outcome> done(executor_);
+  // Shared: at a hard stop this coroutine may be gone before the store has answered.
+  const auto done = std::make_shared<OneShot<Outcome>>(executor_);
   std::vector<StoreOp> operations;
   operations.push_back(std::move(operation));
-  store_.submit(std::move(operations), [this, &done](Result<void> result, Duration took) {
-    asio::post(executor_, [&done, outcome = Outcome{std::move(result), took}]() mutable { done.deliver(std::move(outcome)); });
+  store_.submit(std::move(operations), [executor = executor_, done](Result<void> result, Duration took) {
+    asio::post(executor, [done, outcome = Outcome{std::move(result), took}]() mutable { done->deliver(std::move(outcome)); });
   });
-  auto outcome = co_await done.take();
+  auto outcome = co_await done->take();
   metrics_.store_seconds.observe(std::chrono::duration<double>(outcome.took).count());
   if (outcome.result) {
     if (!last_error_.empty()) {
@@ -85,9 +86,9 @@ asio::awaitable<Result<void>> ChangeWriter::store(StoreOp operation) {
 asio::awaitable<void> ChangeWriter::settle(std::string_view name) {
   const std::string key(name);
   for (auto at = in_flight_.find(key); at != in_flight_.end(); at = in_flight_.find(key)) {
-    Timer turn(executor_, Timer::time_point::max());
-    at->second.push_back(&turn);  // end_turn() empties the list before it wakes anyone
-    co_await turn.async_wait(kTok);
+    const auto turn = std::make_shared<Timer>(executor_, Timer::time_point::max());
+    at->second.push_back(turn);
+    co_await turn->async_wait(kTok);
   }
 }
 
@@ -99,7 +100,7 @@ asio::awaitable<void> ChangeWriter::take_turn(const std::string& name) {
 void ChangeWriter::end_turn(const std::string& name) {
   auto queue = std::move(in_flight_.at(name));
   in_flight_.erase(name);
-  for (Timer* waiting : queue) {
+  for (const auto& waiting : queue) {
     waiting->cancel();
   }
 }

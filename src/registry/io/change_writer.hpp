@@ -3,7 +3,7 @@
 #pragma once
 
 #include <functional>
-#include <list>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -46,7 +46,7 @@ class ChangeWriter {
   StoreThread& store_;
   EventPublisher& publisher_;
   RegistryMetrics& metrics_;
-  std::unordered_map<std::string, std::list<Timer*>> in_flight_;  ///< by name: who waits for its turn
+  std::unordered_map<std::string, std::vector<std::shared_ptr<Timer>>> in_flight_;  ///< by name: who waits for its turn
   std::size_t new_names_in_flight_ = 0;
   std::string last_error_;
   Logger log_{"store"};

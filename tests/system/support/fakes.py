@@ -13,8 +13,8 @@ from .registry_process import service
 class FakeService:
     """An HTTP server on 127.0.0.1 that answers GET by a table {path: status or callable(handler)}.
 
-    Paths that are not in the table get 404. `hits` holds (path, monotonic time) of every request; `headers` the fields of
-    the last one.
+    Paths that are not in the table get 404. `hits` holds (path, monotonic time) of every request; `headers` the
+    fields of the last one.
     """
 
     def __init__(self, answers=None, port=0):

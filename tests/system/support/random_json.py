@@ -5,16 +5,18 @@ import random
 
 from .registry_process import service
 
-_NAMES = ["target", "a", "x" * 253, "ü", "emoji-\U0001f600", "a/b c", "..", "%2F", "nul-\u0000", "line\nbreak", "", "\ud800"]
-_TEXTS = ["", "running", "10.0.0.1", "http://10.0.0.1:8000", "http://[::1]:1/", "ftp://x", "169.254.169.254", "0x7f.1", "::1",
-          "host name", "1e5", "30s", "-1", "null", "\u0000", "\ud800", "x" * 2000, "'; DROP TABLE services; --", "%00", "{{7*7}}"]
-_NUMBERS = [0, -0.0, 1, -1, 80, 65535, 65536, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, 2**64 + 1, -2**63, -2**63 - 1, 1.5, 1e308,
-            5e-324, 1e22]
-_KEYS = ["name", "host", "port", "hostname", "url", "status", "timestamp", "metadata", "weight", "max_fails", "fail_timeout",
-         "backup", "models", "heartbeat_interval", "remove_after", "generation", "health_url", "type", "models_list", "id", "",
-         "__proto__", "x" * 300, "unknown"]
-_BREAKS = [b"", b"\x00", b"\xff\xfe", b"{", b"}", b"[", b",", b"\"", b"\\u12", b"1e999999999", b"9" * 5000, b"NaN", b"-", b"//",
-           b"\xed\xa0\x80", b"\xc0\x80", b"true", b"\xef\xbb\xbf"]
+_NAMES = ["target", "a", "x" * 253, "ü", "emoji-\U0001f600", "a/b c", "..", "%2F", "nul-\u0000", "line\nbreak", "",
+          "\ud800"]
+_TEXTS = ["", "running", "10.0.0.1", "http://10.0.0.1:8000", "http://[::1]:1/", "ftp://x", "169.254.169.254",
+          "0x7f.1", "::1", "host name", "1e5", "30s", "-1", "null", "\u0000", "\ud800", "x" * 2000,
+          "'; DROP TABLE services; --", "%00", "{{7*7}}"]
+_NUMBERS = [0, -0.0, 1, -1, 80, 65535, 65536, 2**31, 2**53, 2**63 - 1, 2**63, 2**64, 2**64 + 1, -2**63, -2**63 - 1,
+            1.5, 1e308, 5e-324, 1e22]
+_KEYS = ["name", "host", "port", "hostname", "url", "status", "timestamp", "metadata", "weight", "max_fails",
+         "fail_timeout", "backup", "models", "heartbeat_interval", "remove_after", "generation", "health_url", "type",
+         "models_list", "id", "", "__proto__", "x" * 300, "unknown"]
+_BREAKS = [b"", b"\x00", b"\xff\xfe", b"{", b"}", b"[", b",", b"\"", b"\\u12", b"1e999999999", b"9" * 5000, b"NaN", b"-",
+           b"//", b"\xed\xa0\x80", b"\xc0\x80", b"true", b"\xef\xbb\xbf"]
 
 
 def _value(noise, depth=0):

@@ -135,6 +135,10 @@ TEST(SpecCodec, Decode_Damaged_SaysWhat) {
   EXPECT_EQ(damaged("host", 5), prefix + "field 'host'");
   EXPECT_EQ(damaged("metadata", "[1]"), prefix + "field 'metadata'");
   EXPECT_EQ(damaged("metadata", "{"), prefix + "field 'metadata'");
+  EXPECT_EQ(damaged("metadata", "\xef\xbb\xbf{}"), prefix + "field 'metadata'");
+  EXPECT_EQ(damaged("metadata", std::string("{}\0,", 4)), prefix + "field 'metadata'");
+  EXPECT_EQ(damaged("heartbeat_interval_ns", INT64_MAX), prefix + "field 'heartbeat_interval_ns'");
+  EXPECT_EQ(damaged("fail_timeout_ns", -1), prefix + "field 'fail_timeout_ns'");
   EXPECT_EQ(damaged("models", nlohmann::json::array({1})), prefix + "field 'models'");
   EXPECT_EQ(damaged("backup", 1), prefix + "field 'backup'");
   EXPECT_EQ(damaged("weight", "1"), prefix + "field 'weight'");

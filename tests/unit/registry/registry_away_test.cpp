@@ -17,6 +17,7 @@ TEST(RegistryAway, Pause_OfTheProcess_GivesEveryLeaseOneFullTerm) {
   EXPECT_EQ(kinds(d.pause(60s)), "");  // the lease ended within the pause
   EXPECT_TRUE(d.healthy("a"));
   EXPECT_EQ(d.remaining("a"), 120s);
+  EXPECT_EQ(d.state.pauses(), 1U);
   d.pass(60s);
   d.beat("b");
   EXPECT_EQ(kinds(d.pass(60s)), "lease_expired:a");

@@ -43,6 +43,18 @@ TEST(RegistrySweep, RenewedWhileItWasStored_IsSkipped) {
   EXPECT_TRUE(d.state.apply(planned.at(0), d.now, d.wall()).empty());
 }
 
+TEST(RegistrySweep, ReplacedAndStaleAgain_AnOldRemovalDoesNotApply) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  d.pass(301s);
+  const auto planned = d.state.plan_sweep(d.now, [] { return std::uint64_t{0}; });
+  d.enroll(make_spec("a"));
+  d.pass(301s);
+  EXPECT_FALSE(d.state.still_stale(planned.at(0), d.now));
+  EXPECT_TRUE(d.state.apply(planned.at(0), d.now, d.wall()).empty());
+  EXPECT_EQ(kinds(d.sweep()), "removed_stale:a");
+}
+
 TEST(RegistrySweep, ManyStale_TakesTheShareAtRandom) {
   Driver d;
   for (int i = 0; i < 100; ++i) d.enroll(make_spec("s" + std::to_string(i)));

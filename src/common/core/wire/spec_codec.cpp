@@ -1,4 +1,5 @@
 // The parts of registry_api.hpp that print and store a service, and that read its metadata.
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -60,6 +61,8 @@ class StoredFields {
   void duration(const char* key, Duration& target) {
     std::int64_t value = target.count();
     integer(key, value);
+    // Nothing longer was ever accepted, and sums with it could overflow.
+    if (value < 0 || Duration(value) > std::chrono::hours(24 * 366)) return fail(key);
     target = Duration(value);
   }
   void optional_duration(const char* key, std::optional<Duration>& target) {
@@ -93,6 +96,13 @@ class StoredFields {
   const json& object_;
   std::string bad_;
 };
+
+/// Metadata is printed into answers as it is, so it must really be an object: the parser alone would also take a byte
+/// order mark before it, and anything after a NUL.
+bool printable_object(std::string_view text) {
+  return text.starts_with('{') && text.find('\0') == std::string_view::npos &&
+         json::parse(text, nullptr, false).is_object();
+}
 
 void append_field(std::string& out, std::string_view key, std::string_view value) {
   out += out.size() == 1 ? "\"" : ",\"";
@@ -212,8 +222,7 @@ Result<ServiceSpec> decode_spec(std::string_view text) {
   fields.optional_duration("heartbeat_interval_ns", spec.heartbeat_interval);
   fields.optional_duration("remove_after_ns", spec.remove_after);
   if (name_problem(spec.name)) fields.fail("name");
-  // Printed into answers as it is, so it must really be an object.
-  if (!json::parse(spec.metadata_json, nullptr, false).is_object()) fields.fail("metadata");
+  if (!printable_object(spec.metadata_json)) fields.fail("metadata");
   if (!fields.bad().empty()) return invalid("the stored service is not readable: field '" + fields.bad() + "'");
   return spec;
 }
