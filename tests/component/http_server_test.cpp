@@ -1,4 +1,6 @@
 // The HTTP server over loopback: limits at n and n+1, deadlines, framing, drain.
+#include <boost/asio/post.hpp>
+
 #include "tests/support/http_fixture.hpp"
 
 namespace svc {
@@ -219,6 +221,47 @@ TEST_F(HttpServerTest, AmbiguousFraming_400AndClosed) {
         "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /echo HTTP/1.1\r\n\r\n");
     EXPECT_TRUE(has_status(answer, 400)) << answer;
     EXPECT_EQ(answer.find("200"), std::string::npos);
+    co_await t.stop_server();
+  }(*this));
+}
+
+TEST_F(HttpServerTest, DrippedFields_LimitedLikeAWholeHead) {
+  HttpLimits limits;
+  limits.header_bytes = 2048;
+  serve(routes(), limits);
+  run([](HttpServerTest& t) -> asio::awaitable<void> {
+    RawClient client(t.io_.get_executor(), t.server_->port());
+    co_await client.connect();
+    // Each piece ends inside the next field's name, so that the parser's own buffer never fills.
+    co_await client.send("GET /echo HTTP/1.1\r\nHost: h\r\nX");
+    for (int i = 0; i < 40 && client.stream().socket().available() == 0; ++i) {
+      error_code ignored = co_await client.stream().write("-1: " + std::string(60, 'y') + "\r\nX");
+      static_cast<void>(ignored);
+      co_await asio::post(t.io_, kTok);
+    }
+    const auto answer = co_await client.read_all();
+    EXPECT_TRUE(has_status(answer, 431)) << answer;
+    co_await t.stop_server();
+  }(*this));
+}
+
+TEST_F(HttpServerTest, EndlessChunkSizeLine_400) {
+  serve(routes());
+  run([](HttpServerTest& t) -> asio::awaitable<void> {
+    const auto answer = co_await t.ask("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;a=" +
+                                       std::string(40'000, 'y'));
+    EXPECT_TRUE(has_status(answer, 400)) << answer;
+    EXPECT_NE(answer.find("A chunk's size line"), std::string::npos);
+    co_await t.stop_server();
+  }(*this));
+}
+
+TEST_F(HttpServerTest, LineFeedInAChunkExtension_400) {
+  serve(routes());
+  run([](HttpServerTest& t) -> asio::awaitable<void> {
+    const auto answer = co_await t.ask(
+        "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;a=\"\n\"\r\nab\r\n0\r\n\r\n");
+    EXPECT_TRUE(has_status(answer, 400)) << answer;
     co_await t.stop_server();
   }(*this));
 }

@@ -5,6 +5,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <functional>
 #include <vector>
 
 #include "common/core/header_rules.hpp"
@@ -123,16 +124,20 @@ std::optional<std::size_t> judge(const Parser& parser, Verdict& verdict) {
 
 class Session {
  public:
-  Session(std::string_view input, std::size_t piece, std::uint32_t header_limit) : input_(input), piece_(piece) {
+  Session(std::string_view input, std::size_t piece, std::uint32_t header_limit)
+      : input_(input), piece_(piece), header_limit_(header_limit) {
     parser_.header_limit(header_limit);
     parser_.body_limit(boost::none);
     parser_.eager(false);
+    parser_.on_chunk_header(on_chunk_);
   }
 
   Verdict run() {
     while (!parser_.is_header_done()) {
       if (!receive()) return verdict_;
       if (!put()) return refused();
+      // Beast's own limit is for what is in the buffer: fields that arrived whole have left it.
+      if (raw_.size() + (parser_.is_header_done() ? 0 : in_.size()) > header_limit_) return refused();
     }
     in_head_ = false;
     require(raw_.ends_with("\r\n\r\n"), "a head ends in an empty line");
@@ -144,11 +149,13 @@ class Session {
     if (length && *length > *limit) return refused();
     parser_.body_limit(*limit);
     parser_.eager(true);
+    // An unfinished chunked body has at least "0\r\n\r\n" to come; with less Beast trips over an assertion of its own.
+    const std::size_t least = parser_.chunked() ? 5 : 1;
     while (!parser_.is_done()) {
       const std::size_t before = in_.size();
-      if (!in_.empty() && !put()) return refused();
+      if (in_.size() >= least && !put()) return refused();
       const bool moved = !stalled_ && in_.size() < before;
-      if (!parser_.is_done() && (in_.empty() || !moved) && !receive()) return verdict_;
+      if (!parser_.is_done() && (in_.size() < least || !moved) && !receive()) return verdict_;
     }
     verdict_.kind = Verdict::Kind::accepted;
     verdict_.body = parser_.get().body();
@@ -194,11 +201,16 @@ class Session {
 
   std::string_view input_;
   std::size_t piece_;
+  std::size_t header_limit_;
   std::size_t received_ = 0;
   bool stalled_ = false;
   bool in_head_ = true;
   std::string in_;
   std::string raw_;  ///< the head as it came
+  std::function<void(std::uint64_t, boost::beast::string_view, boost::system::error_code&)> on_chunk_ =
+      [](std::uint64_t, boost::beast::string_view extension, boost::system::error_code& ec) {
+        if (!allowed_chunk_extension(view(extension))) ec = http::error::bad_chunk_extension;
+      };
   Parser parser_;
   Verdict verdict_;
 };
@@ -247,7 +259,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (piece > 0) {
     const Verdict pieces = Session(input, piece, header_limit).run();
-    require(pieces == whole, "pieces mean the same as the whole");
+    // A bad line that comes in pieces may be noticed at the end of the head only: until then it is incomplete.
+    const bool neither = pieces.kind != Verdict::Kind::accepted && whole.kind != Verdict::Kind::accepted;
+    require(neither || pieces == whole, "pieces mean the same as the whole");
   }
   return 0;
 }

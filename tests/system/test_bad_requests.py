@@ -24,7 +24,7 @@ class BadRequests(SystemTest):
         self.assertNotIn("unexpected", self.registry.log_text())
 
     def test_every_bad_request_has_its_exact_status_and_message(self):
-        self.assertGreaterEqual(len(TABLE), 60)
+        self.assertGreaterEqual(len({title for title, *_ in TABLE}), 60)
         for title, data, status, message in TABLE:
             with self.subTest(title):
                 answer = http_wire.raw_exchange(self.registry.port, data)
@@ -128,7 +128,8 @@ class BadRequests(SystemTest):
             "an IPv6 Host": b"GET /health HTTP/1.1\r\nHost: [::1]:8081\r\n\r\n",
             "an empty value": b"GET /health HTTP/1.1\r\nHost: r\r\nX-Empty:\r\n\r\n",
             "bytes beyond ASCII in a value": b"GET /health HTTP/1.1\r\nHost: r\r\nX-A: \xc3\xa4\r\n\r\n",
-            "99 more fields": b"GET /health HTTP/1.1\r\nHost: r\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(99)) + b"\r\n",
+            "99 more fields": b"GET /health HTTP/1.1\r\nHost: r\r\n%s\r\n" % b"".join(b"X-%d: 1\r\n" % n
+                                                                                      for n in range(99)),
             "a long query": b"GET /health?" + b"q" * 8000 + b" HTTP/1.1\r\nHost: r\r\n\r\n",
             "Content-Length 0": b"GET /health HTTP/1.1\r\nHost: r\r\nContent-Length: 0\r\n\r\n",
             "leading zeros": b"PUT /services/present HTTP/1.1\r\nHost: r\r\nContent-Length: 0002\r\n\r\n{}",
@@ -146,7 +147,8 @@ class BadRequests(SystemTest):
 
     def test_expect_100_continue_gets_its_100_before_the_body(self):
         with socket.create_connection(("127.0.0.1", self.registry.port), timeout=10) as client:
-            client.sendall(b"PUT /services/present HTTP/1.1\r\nHost: r\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+            client.sendall(b"PUT /services/present HTTP/1.1\r\nHost: r\r\nExpect: 100-continue\r\n"
+                           b"Content-Length: 2\r\n\r\n")
             self.assertEqual(client.recv(1000), b"HTTP/1.1 100 Continue\r\n\r\n")
             client.sendall(b"{}")
             self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 OK"))

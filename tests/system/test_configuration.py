@@ -26,17 +26,20 @@ class Settings(SystemTest):
         defaults = self.printed()
         for key, value in {"port": 8081, "host": "0.0.0.0", "health_interval": 30, "health_timeout": 5,
                            "cleanup_interval": 60, "heartbeat_timeout": 120, "remove_after": 300, "unhealthy_after": 3,
-                           "healthy_after": 1, "probe_concurrency": 64, "max_removal_share": 0.15, "max_services": 100000,
+                           "healthy_after": 1, "probe_concurrency": 64, "max_removal_share": 0.15,
+                           "max_services": 100000,
                            "log_file": "logs/registry.log", "state_db": "data/registry.db"}.items():
             self.assertEqual(defaults[key], value, key)
 
     def test_the_flags_of_the_original(self):
-        got = self.printed("--port", "9000", "--health-interval", "10", "--health-timeout=2", "--cleanup-interval", "20")
+        got = self.printed("--port", "9000", "--health-interval", "10", "--health-timeout=2", "--cleanup-interval",
+                           "20")
         self.assertEqual([got[key] for key in ("port", "health_interval", "health_timeout", "cleanup_interval")],
                          [9000, 10, 2, 20])
 
     def test_file_is_below_environment_is_below_flags(self):
-        config = self.write("config.json", json.dumps({"registry": {"port": 1001, "health_interval": 11, "max_services": 7}}))
+        config = self.write("config.json",
+                            json.dumps({"registry": {"port": 1001, "health_interval": 11, "max_services": 7}}))
         env = {"INFINILM_REGISTRY_PORT": "1002", "INFINILM_REGISTRY_HEALTH_INTERVAL": "12s"}
         got = self.printed("--config", config, "--port", "1003", **env)
         self.assertEqual((got["port"], got["health_interval"], got["max_services"]), (1003, 12, 7))
@@ -44,7 +47,8 @@ class Settings(SystemTest):
         self.assertEqual((got["port"], got["health_interval"]), (1001, 11))
 
     def test_what_is_printed_can_be_read_again(self):
-        printed = self.run_with("--print-config", "--health-interval", "1500ms", "--allow-networks", "10.0.0.0/8,::1/128",
+        printed = self.run_with("--print-config", "--health-interval", "1500ms", "--allow-networks",
+                                "10.0.0.0/8,::1/128",
                                 "--strict-servers=false").stdout
         again = self.run_with("--print-config", "--config", self.write("again.json", printed)).stdout
         self.assertEqual(again, printed)
@@ -64,7 +68,8 @@ class Settings(SystemTest):
                 (["--port"], "flag '--port' needs a value"),
                 (["--health-interval", "-1"], "'--health-interval' must be a duration from 0s to 24h, got \"-1\""),
                 (["--health-interval", "5x"], "'--health-interval' must be a duration from 0s to 24h, got \"5x\""),
-                (["--on-name-conflict", "maybe"], "'--on-name-conflict' must be one of 'accept', 'reject', got \"maybe\""),
+                (["--on-name-conflict", "maybe"],
+                 "'--on-name-conflict' must be one of 'accept', 'reject', got \"maybe\""),
                 (["--strict-servers=perhaps"], "'--strict-servers' must be true or false, got \"perhaps\""),
                 (["--allow-networks", "10.0.0.0/33"], "allow_networks"),
                 (["--max-removal-share", "0"], "'--max-removal-share' must be a number from 0.0001 to 1, got 0"),
@@ -92,13 +97,17 @@ class Settings(SystemTest):
                 ("[]", "config.json: the file must hold one JSON object"),
                 ('{"registy": {}}', "config.json: unknown section 'registy'; did you mean 'registry'?"),
                 ('{"registry": {"prot": 1}}', "config.json: unknown key 'registry.prot'; did you mean 'port'?"),
-                ('{"registry": {"port": "x"}}', "config.json: 'registry.port' must be an integer from 0 to 65535, got \"x\""),
-                ('{"registry": {"port": 1.5}}', "config.json: 'registry.port' must be an integer from 0 to 65535, got 1.5"),
+                ('{"registry": {"port": "x"}}',
+                 "config.json: 'registry.port' must be an integer from 0 to 65535, got \"x\""),
+                ('{"registry": {"port": 1.5}}',
+                 "config.json: 'registry.port' must be an integer from 0 to 65535, got 1.5"),
                 ('{"registry": 5}', "config.json: 'registry' must be an object, got 5"),
                 ('{"servers": {}}', "config.json: 'servers' must be"),
                 ('{"servers": [{"name": "a"}]}', "servers[0].host"),
-                ('{"servers": [{"name": "a", "host": "h", "services": [1]}]}', "'servers[0].services[0]' must be a string, got 1"),
-                ('{"servers": [{"name": "a", "host": "h", "service": []}]}', "unknown key 'servers[0].service'; did you mean 'services'?")):
+                ('{"servers": [{"name": "a", "host": "h", "services": [1]}]}',
+                 "'servers[0].services[0]' must be a string, got 1"),
+                ('{"servers": [{"name": "a", "host": "h", "service": []}]}',
+                 "unknown key 'servers[0].service'; did you mean 'services'?")):
             with self.subTest(text=text):
                 path = self.folder / "config.json"
                 path.unlink(missing_ok=True)
@@ -152,7 +161,8 @@ class Servers(SystemTest):
 
     def test_sighup_reads_the_file_again(self):
         registry = self.start_with_servers()
-        changed = {"registry": {"unhealthy_after": 1}, "servers": [{"name": "s", "host": "127.0.0.1", "services": ["new"]}]}
+        changed = {"registry": {"unhealthy_after": 1},
+                   "servers": [{"name": "s", "host": "127.0.0.1", "services": ["new"]}]}
         (self.folder / "registry_config.json").write_text(json.dumps(changed))
         registry.signal(signal.SIGHUP)
         wait_until(lambda: self.missing(registry) == ["new"], 5, "the new list")

@@ -158,7 +158,8 @@ class Lists(ContractTest):
                 "?status=running": ["other", "up"], "?status=stopped": ["down"], "?status=Running": [],
                 "?healthy=true": ["other", "up"], "?healthy=TRUE": ["other", "up"], "?healthy=True": ["other", "up"],
                 "?healthy=false": ["down"], "?healthy=1": ["down"], "?healthy=": ["down"],
-                "?type=openai-api": ["up"], "?type=": ["down", "other", "up"], "?model=m": ["up"], "?model=y": ["other"], "?model=z": [],
+                "?type=openai-api": ["up"], "?type=": ["down", "other", "up"], "?model=m": ["up"],
+                "?model=y": ["other"], "?model=z": [],
                 "?host=127.0.0.2": ["down"], "?host=node-1": ["up"],
                 "?status=running&type=babysitter": ["other"],
                 "?unknown=parameter&x": ["down", "other", "up"], "?&&=&%zz": ["down", "other", "up"]}.items():
@@ -268,7 +269,8 @@ class Stats(ContractTest):
         self.registry.register("b", host="127.0.0.2")
         self.registry.register("c", status="stopped")
         answer = self.registry.get("/stats")
-        self.assertEqual((answer["total_services"], answer["healthy_services"], answer["unhealthy_services"]), (3, 2, 1))
+        self.assertEqual((answer["total_services"], answer["healthy_services"], answer["unhealthy_services"]),
+                         (3, 2, 1))
         self.assertEqual(answer["status_distribution"], {"running": 2, "stopped": 1})
         self.assertEqual(answer["host_distribution"], {"127.0.0.1": 2, "127.0.0.2": 1})
         self.assertIs(type(answer["uptime"]), float)

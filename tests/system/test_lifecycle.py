@@ -121,7 +121,8 @@ class Logs(SystemTest):
         self.assertTrue(any(line.get("name") == 'quoted "name" ü' for line in lines))
 
     def test_one_line_per_transition(self):
-        registry = self.start_registry("--heartbeat-timeout", "1s", "--remove-after", "2s", "--cleanup-interval", "200ms")
+        registry = self.start_registry("--heartbeat-timeout", "1s", "--remove-after", "2s", "--cleanup-interval",
+                                       "200ms")
         registry.register("gpu7")
         wait_until(lambda: registry.names() == [], 10, "the removal")
         lines = [line for line in registry.log_text().splitlines() if "gpu7" in line]

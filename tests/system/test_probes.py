@@ -56,7 +56,8 @@ class Periodic(ProbeTest):
         good = self.fake({"/health": 200})
         with HungService() as hung:
             registry.register_many([{"name": f"hung{index}", "host": "127.0.0.1", "port": hung.port, "hostname": "h",
-                                     "url": f"http://127.0.0.1:{hung.port}", "status": "running"} for index in range(30)])
+                                     "url": f"http://127.0.0.1:{hung.port}",
+                                     "status": "running"} for index in range(30)])
             self.register(registry, "good", good)
             begun = time.monotonic()
             wait_until(lambda: len(good.hits) >= 5, patience(6), "five probes of the good one")
@@ -65,7 +66,8 @@ class Periodic(ProbeTest):
         self.assertEqual(registry.names("?healthy=true"), ["good"])
 
     def test_at_most_so_many_probes_at_once(self):
-        registry = self.start_registry("--health-interval", "300ms", "--health-timeout", "500ms", "--probe-concurrency", "4")
+        registry = self.start_registry("--health-interval", "300ms", "--health-timeout", "500ms", "--probe-concurrency",
+                                       "4")
         open_now, worst = collections.Counter(), [0]
 
         def slow(handler):
@@ -198,7 +200,8 @@ class Order(ProbeTest):
         engine = self.fake({"/health": 200}, self.port)
         import socket
         with socket.create_server(("127.0.0.1", self.port + 1)):
-            registry.register("engine", port=self.port, url=f"http://127.0.0.1:{self.port}", metadata={"type": "openai-api"})
+            registry.register("engine", port=self.port, url=f"http://127.0.0.1:{self.port}",
+                              metadata={"type": "openai-api"})
             begun = time.monotonic()
             answer = self.probe(registry, "engine")
             took = time.monotonic() - begun

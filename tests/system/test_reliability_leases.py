@@ -102,7 +102,8 @@ class Expiry(SystemTest):
     def test_R9_a_partitioned_agent_goes_unhealthy_at_T_is_removed_at_2_T_and_is_back_within_H(self):
         """R9: T = 2 s, removal at 2 T, H = 0.5 s; the other nine agents notice nothing."""
         lease, interval = 2.0, 0.5
-        registry = self.start_registry("--heartbeat-timeout", "2s", "--remove-after", "4s", "--cleanup-interval", "250ms")
+        registry = self.start_registry("--heartbeat-timeout", "2s", "--remove-after", "4s", "--cleanup-interval",
+                                       "250ms")
         agents = start_agents(self, registry, 10, interval)
         wait_until(lambda: len(registry.names("?healthy=true")) == 10, 10, "10 healthy services")
         stream = ChangeStream(registry)
@@ -167,8 +168,8 @@ class MassExpiry(SystemTest):
         self.assertLessEqual(len(sweeps), 2, "they may straddle two sweeps, no more")
 
     def test_R5_a_collapse_stops_removal_until_heartbeats_return_and_is_visible(self):
-        """R5: more than half of all leases end within one interval: nothing is removed, /health, /stats and a metric say
-        so, and when half of the fleet is back removal goes on with what is still stale."""
+        """R5: more than half of all leases end within one interval: nothing is removed, /health, /stats and a metric
+        say so, and when half of the fleet is back removal goes on with what is still stale."""
         registry = self.start_registry(*self.FLAGS)
         names = [f"s{index:02d}" for index in range(20)]
         registry.register_many([service(name) for name in names])
@@ -204,9 +205,10 @@ class Pause(SystemTest):
         return time.monotonic()
 
     def test_R6_a_registry_stopped_for_longer_than_every_lease_expires_nobody_on_its_return(self):
-        """R6: SIGSTOP for 12 s with leases of 5 s (60 s in the statement), then SIGCONT: nobody expires before having had
-        one full lease to renew; three agents that died meanwhile do expire after it."""
-        registry = self.start_registry("--heartbeat-timeout", "5s", "--remove-after", "5s", "--cleanup-interval", "200ms")
+        """R6: SIGSTOP for 12 s with leases of 5 s (60 s in the statement), then SIGCONT: nobody expires before having
+        had one full lease to renew; three agents that died meanwhile do expire after it."""
+        registry = self.start_registry("--heartbeat-timeout", "5s", "--remove-after", "5s", "--cleanup-interval",
+                                       "200ms")
         agents = [FakeAgent(registry, f"svc-{index}", 1.0, port=20000 + index).start() for index in range(13)]
         self.addCleanup(lambda: [agent._stop.set() for agent in agents])
         wait_until(lambda: len(registry.names()) == 13, 10, "13 services")
@@ -224,7 +226,8 @@ class Pause(SystemTest):
 
     def test_R6_a_pause_a_little_shorter_than_the_lease_counts_as_well(self):
         """R6: a service renewed 2 s before a pause of 4 s, with a lease of 5 s, is not blamed for the pause."""
-        registry = self.start_registry("--heartbeat-timeout", "5s", "--remove-after", "5s", "--cleanup-interval", "200ms")
+        registry = self.start_registry("--heartbeat-timeout", "5s", "--remove-after", "5s", "--cleanup-interval",
+                                       "200ms")
         registry.register("victim")
         stream = ChangeStream(registry)
         let_time_pass(2)

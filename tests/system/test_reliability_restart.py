@@ -114,10 +114,11 @@ class RestartReliability(SystemTest):
         self.assertEqual(registry.register("works")["service"]["name"], "works")
 
     def test_R7_after_an_absence_the_registry_comes_back_complete_and_blames_nobody(self):
-        """R7, the registry's own half (routers keep their last list by themselves): down for longer than every lease and
-        every removal time, it comes back with the full list, all healthy, with one full lease of grace, and nothing
+        """R7, the registry's own half (routers keep their last list by themselves): down for longer than every lease
+        and every removal time, it comes back with the full list, all healthy, with one full lease of grace, and nothing
         expires as long as the agents find it again within that lease."""
-        registry = self.start_registry("--heartbeat-timeout", "2s", "--remove-after", "2s", "--cleanup-interval", "200ms")
+        registry = self.start_registry("--heartbeat-timeout", "2s", "--remove-after", "2s", "--cleanup-interval",
+                                       "200ms")
         agents = start_agents(self, registry, 10, 0.5)
         wait_until(lambda: len(registry.names("?healthy=true")) == 10, 10, "10 healthy services")
         registry.kill()

@@ -170,7 +170,8 @@ class Watch(SystemTest):
 class Ownership(SystemTest):
     def test_R13_a_second_owner_is_refused_when_so_configured(self):
         """R13: --on-name-conflict reject: a live name stays with its owner (409), a dead one may be taken over."""
-        registry = self.start_registry("--on-name-conflict", "reject", "--heartbeat-timeout", "1s", "--remove-after", "1h")
+        registry = self.start_registry("--on-name-conflict", "reject", "--heartbeat-timeout", "1s", "--remove-after",
+                                       "1h")
         registry.register("n", port=1000)
         response = registry.call("POST", "/services", json=service("n", port=2000))
         self.assertEqual(response.status, 409)
@@ -202,7 +203,7 @@ class Ownership(SystemTest):
         self.assertEqual(registry.heartbeat("n", {"generation": second}).status, 200)
 
     def test_R13_the_generation_grows_even_after_a_removal(self):
-        """R13: a name that was removed and registered again fences the owner from before the removal, over a restart."""
+        """R13: a name removed and registered again fences the owner from before the removal, over a restart."""
         registry = self.start_registry()
         first = registry.register("n")["service"]["generation"]
         registry.call("DELETE", "/services/n")

@@ -28,8 +28,10 @@ class Tokens(SystemTest):
             self.assertEqual(self.call("GET", path).status, 200)
 
     def test_everything_else_needs_a_token(self):
-        for method, path in (("GET", "/services"), ("POST", "/services"), ("GET", "/services/x"), ("PUT", "/services/x"),
-                             ("DELETE", "/services/x"), ("GET", "/services/x/health"), ("POST", "/services/x/heartbeat"),
+        for method, path in (("GET", "/services"), ("POST", "/services"), ("GET", "/services/x"),
+                             ("PUT", "/services/x"),
+                             ("DELETE", "/services/x"), ("GET", "/services/x/health"),
+                             ("POST", "/services/x/heartbeat"),
                              ("GET", "/stats"), ("GET", "/metrics"), ("HEAD", "/services")):
             with self.subTest(method=method, path=path):
                 response = self.call(method, path, json={} if method in ("POST", "PUT") else None)
@@ -52,7 +54,8 @@ class Tokens(SystemTest):
 
     def test_what_is_not_a_valid_token(self):
         self.assertEqual(self.call("GET", "/services", headers=[("Authorization", f"bearer   {READ}")]).status, 200)
-        for value in (READ, f"Basic {READ}", f"Bearer {READ}x", f"Bearer {READ[:-1]}", "Bearer", f"Bearer {READ} {READ}",
+        for value in (READ, f"Basic {READ}", f"Bearer {READ}x", f"Bearer {READ[:-1]}", "Bearer",
+                      f"Bearer {READ} {READ}",
                       f"Bearer  {READ.upper()}", "Bearer " + "x" * 5000):
             with self.subTest(value=value[:40]):
                 response = self.call("GET", "/services", headers=[("Authorization", value)])
@@ -101,7 +104,8 @@ class Tokens(SystemTest):
 
 class StartupWarning(SystemTest):
     def warnings(self, *flags):
-        registry = self.start_registry(*flags, name="".join(character for character in str(flags) if character.isalnum()))
+        registry = self.start_registry(*flags,
+                                       name="".join(character for character in str(flags) if character.isalnum()))
         lines = [line for line in registry.log_text().splitlines() if " WARN " in line and "token" in line]
         registry.signal(signal.SIGHUP)  # does not say it again
         wait_until(lambda: "reloaded" in registry.log_text(), 5, "the reload")
@@ -124,7 +128,8 @@ class Addresses(SystemTest):
 
     def test_link_local_unspecified_and_metadata_addresses_are_refused(self):
         registry = self.start_registry()
-        for host in ("169.254.169.254", "169.254.0.1", "0.0.0.0", "0.1.2.3", "::", "fe80::1", "fd00:ec2::254", "224.0.0.1",
+        for host in ("169.254.169.254", "169.254.0.1", "0.0.0.0", "0.1.2.3", "::", "fe80::1", "fd00:ec2::254",
+                     "224.0.0.1",
                      "255.255.255.255", "ff02::1", "::ffff:169.254.169.254", "64:ff9b::169.254.169.254", "[fe80::1]",
                      "2002:a9fe:a9fe::"):
             shown = host if host.startswith("[") or ":" not in host else f"[{host}]"
@@ -138,8 +143,10 @@ class Addresses(SystemTest):
 
     def test_odd_forms_of_ipv4_are_refused(self):
         registry = self.start_registry()
-        for host in ("2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.1", "127.0.0.01", "1.2.3.4.5", "256.1.1.1"):
-            for fields in ({"host": host}, {"url": f"http://{host}/"}, {"metadata": {"health_url": f"http://{host}:80/h"}}):
+        for host in ("2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "127.1", "127.0.0.01", "1.2.3.4.5",
+                     "256.1.1.1"):
+            for fields in ({"host": host}, {"url": f"http://{host}/"},
+                           {"metadata": {"health_url": f"http://{host}:80/h"}}):
                 with self.subTest(fields=fields):
                     self.assertIn(self.refusal(registry, **fields)[0], (400, 403))
         self.assertEqual(registry.names(), [])
@@ -152,7 +159,7 @@ class Addresses(SystemTest):
             self.assertEqual(registry.call("PUT", "/services/s", json=fields).status, 403)
         self.assertEqual(registry.service("s")["host"], "127.0.0.1")
 
-    def test_a_name_that_resolves_to_a_refused_address_is_not_probed(self):
+    def test_a_host_name_is_judged_by_what_it_resolves_to(self):
         registry = self.start_registry("--allow-networks", "127.0.0.0/8,::1/128")
         self.assertEqual(self.refusal(registry, host="localhost", url="http://localhost:1/")[0], 201)
         other = self.start_registry("--allow-networks", "10.0.0.0/8", name="other")
@@ -166,7 +173,8 @@ class Addresses(SystemTest):
 
     def test_allow_networks_is_a_list_of_all_that_may_register(self):
         registry = self.start_registry("--allow-networks", "10.1.0.0/16, 127.0.0.0/8,2001:db8::/32")
-        for host, status in (("10.1.2.3", 201), ("127.0.0.9", 201), ("10.2.0.1", 403), ("192.168.1.1", 403), ("8.8.8.8", 403),
+        for host, status in (("10.1.2.3", 201), ("127.0.0.9", 201), ("10.2.0.1", 403), ("192.168.1.1", 403),
+                             ("8.8.8.8", 403),
                              ("::1", 403), ("2001:db8::1", 201), ("::ffff:10.1.0.1", 201)):
             with self.subTest(host=host):
                 shown = f"[{host}]" if ":" in host else host

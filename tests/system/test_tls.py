@@ -152,7 +152,8 @@ class Tls(SystemTest):
             self.addCleanup(fake.close)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*map(str, identity))
-            fake.server.socket = context.wrap_socket(fake.server.socket, server_side=True, do_handshake_on_connect=False)
+            fake.server.socket = context.wrap_socket(fake.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
             registry.register(verdict, port=fake.port, host="localhost", url=f"https://localhost:{fake.port}")
             answer = registry.get(f"/services/{verdict}/health")
             self.assertEqual(answer["health_status"], verdict, answer)

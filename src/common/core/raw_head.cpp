@@ -1,5 +1,6 @@
 #include "common/core/raw_head.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "common/core/header_rules.hpp"
@@ -55,6 +56,13 @@ std::string_view origin_form(std::string_view target) {
     return "/";
   }
   return target[path] == '/' ? target.substr(path) : std::string_view{};
+}
+
+bool allowed_chunk_extension(std::string_view extension) {
+  return std::none_of(extension.begin(), extension.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && c != '\t') || byte == 0x7f;
+  });
 }
 
 }  // namespace svc

@@ -17,4 +17,9 @@ namespace svc {
 /// authority is not valid.
 [[nodiscard]] std::string_view origin_form(std::string_view target);
 
+/// May a chunk carry this extension (RFC 9112 section 7.1.1)? `extension` begins at the ';' or is empty. Control characters
+/// are refused: inside quotes some parsers take a bare LF as data and others as the end of the line, and then they disagree
+/// about where the message ends.
+[[nodiscard]] bool allowed_chunk_extension(std::string_view extension);
+
 }  // namespace svc

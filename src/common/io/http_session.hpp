@@ -45,6 +45,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
 
   std::optional<HttpResponse> accept_head();
   const HttpRoute* find_route(HttpResponse& refusal);
+  static void check_chunk(std::string_view extension, error_code& ec);
   void enter(Phase phase, Duration allowed);
   void watch_client();
   HttpResponse refusal(int status, std::string_view message);
@@ -56,6 +57,11 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   std::string in_;                 ///< received, not yet parsed
   std::string raw_head_;           ///< of the request, as received
   std::string head_;               ///< of the answer
+  /// The parser keeps a reference to it.
+  std::function<void(std::uint64_t, boost::beast::string_view, error_code&)> on_chunk_ =
+      [](std::uint64_t, boost::beast::string_view extension, error_code& ec) {
+        check_chunk({extension.data(), extension.size()}, ec);
+      };
   std::optional<Parser> parser_;
   std::vector<FieldView> fields_;
   HttpRequest request_;

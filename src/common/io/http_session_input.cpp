@@ -17,6 +17,12 @@ std::string_view view(boost::beast::string_view text) { return {text.data(), tex
 
 }  // namespace
 
+void HttpSession::check_chunk(std::string_view extension, error_code& ec) {
+  if (!allowed_chunk_extension(extension)) {
+    ec = http::error::bad_chunk_extension;
+  }
+}
+
 HttpResponse HttpSession::refusal(int status, std::string_view message) {
   unread_input_ = true;
   HttpResponse response;
@@ -54,6 +60,7 @@ asio::awaitable<std::optional<HttpResponse>> HttpSession::read_head() {
   parser_->header_limit(static_cast<std::uint32_t>(server_.limits_.header_bytes));
   parser_->body_limit(boost::none);  // judged per route, once the head is known
   parser_->eager(false);
+  parser_->on_chunk_header(on_chunk_);
   raw_head_.clear();
   if (in_.empty()) {
     if (in_.capacity() > kIdleBufferBytes) {
@@ -71,18 +78,28 @@ asio::awaitable<std::optional<HttpResponse>> HttpSession::read_head() {
   }
   request_.received = steady_now();
   enter(Phase::head, server_.limits_.header_timeout);
-  for (;;) {
+  for (bool skipped = false;;) {
     error_code ec;
-    if (raw_head_.empty() && in_.starts_with("\r\n")) {
+    if (!skipped && raw_head_.empty() && in_.starts_with("\r\n")) {
       in_.erase(0, 2);  // one empty line before a request is allowed (RFC 9112 section 2.2)
+      skipped = true;
     }
-    const std::size_t used = parser_->put(asio::const_buffer(in_.data(), in_.size()), ec);
+    std::size_t used = 0;
+    if (raw_head_.empty() && in_ == "\r") {
+      ec = http::error::need_more;  // half of that empty line
+    } else {
+      used = parser_->put(asio::const_buffer(in_.data(), in_.size()), ec);
+    }
     if (ec && ec != http::error::need_more) {
       const bool not_http = ec == http::error::bad_version && !names_http_version(raw_head_ + in_);
       co_return not_http ? refusal(400, "Malformed request: the request line is not METHOD TARGET HTTP/1.1") : refusal(ec);
     }
     raw_head_.append(in_, 0, used);
     in_.erase(0, used);
+    // The parser's own limit counts only what lies in the buffer, and complete fields leave it.
+    if (raw_head_.size() + (parser_->is_header_done() ? 0 : in_.size()) > server_.limits_.header_bytes) {
+      co_return refusal(http::error::header_limit);
+    }
     if (parser_->is_header_done()) {
       co_return has_folded_line(raw_head_) ? refusal(400, "Header lines must not be folded") : accept_head();
     }
@@ -150,6 +167,10 @@ asio::awaitable<std::optional<HttpResponse>> HttpSession::read_body(std::size_t 
     }
     if (parser_->is_done() || (!in_.empty() && !ec && used > 0)) {
       continue;
+    }
+    // A chunk's size line and a trailer are part of no body limit.
+    if (in_.size() > server_.limits_.header_bytes) {
+      co_return refusal(400, "A chunk's size line or the trailer is larger than " + std::to_string(server_.limits_.header_bytes) + " bytes");
     }
     const bool arrived = co_await receive();
     if (!arrived && timed_out_) {

@@ -152,7 +152,7 @@ class RegistryState {
   RegistryStats stats(TimePoint now) const;
   std::size_t size() const { return index_.size(); }
   std::uint64_t pauses() const { return pauses_; }  ///< how often this process itself was found to have been stopped
-  std::size_t alive() const { return alive_; }  ///< services whose lease has not been reported dead
+  std::size_t alive() const { return alive_; }      ///< services whose lease has not been reported dead
   Revision revision() const { return log_.revision(); }
   const EventLog& events() const { return log_; }
   RemovalStatus removal_status() const { return guard_.status(); }

@@ -219,8 +219,8 @@ FRAMING = [
 PATHS = [
     ("a path that does not exist", _get(target=b"/service"), 404,
      "Not found"),
-    ("an empty name", _get(target=b"/services//health"), 404,
-     "'name' must not be empty"),
+    ("a path with an empty name", _get(target=b"/services//health"), 404,
+     "Not found"),
     ("a name that is not registered", _get(target=b"/services/absent"), 404,
      "Service 'absent' not found"),
     ("a percent sign without digits", _get(target=b"/services/a%2"), 400,

@@ -15,7 +15,8 @@ _NUMBERS = [0, -0.0, 1, -1, 80, 65535, 65536, 2**31, 2**53, 2**63 - 1, 2**63, 2*
 _KEYS = ["name", "host", "port", "hostname", "url", "status", "timestamp", "metadata", "weight", "max_fails",
          "fail_timeout", "backup", "models", "heartbeat_interval", "remove_after", "generation", "health_url", "type",
          "models_list", "id", "", "__proto__", "x" * 300, "unknown"]
-_BREAKS = [b"", b"\x00", b"\xff\xfe", b"{", b"}", b"[", b",", b"\"", b"\\u12", b"1e999999999", b"9" * 5000, b"NaN", b"-",
+_BREAKS = [b"", b"\x00", b"\xff\xfe", b"{", b"}", b"[", b",", b"\"", b"\\u12", b"1e999999999", b"9" * 5000, b"NaN",
+           b"-",
            b"//", b"\xed\xa0\x80", b"\xc0\x80", b"true", b"\xef\xbb\xbf"]
 
 
@@ -37,7 +38,8 @@ def _value(noise, depth=0):
 def _valid(noise):
     body = service(noise.choice(["target", "a", "b", "c/d", "ü"]), port=noise.randrange(1, 65536))
     extras = {"metadata": {noise.choice(_KEYS): _value(noise, 3)}, "weight": noise.randrange(100),
-              "models": ["m"] * noise.randrange(3), "backup": noise.random() < .5, "fail_timeout": noise.choice([1, "5s"])}
+              "models": ["m"] * noise.randrange(3), "backup": noise.random() < .5,
+              "fail_timeout": noise.choice([1, "5s"])}
     extras["metadata"].pop("health_url", None)
     for key in noise.sample(sorted(extras), noise.randrange(len(extras))):
         body[key] = extras[key]

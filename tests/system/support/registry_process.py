@@ -30,7 +30,8 @@ def service(name, port=39001, host="127.0.0.1", **fields):
 def clean_environment(**extra):
     """The environment without settings of somebody else's registry."""
     kept = {key: value for key, value in os.environ.items()
-            if not key.startswith("INFINILM_REGISTRY") and key not in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")}
+            if not key.startswith("INFINILM_REGISTRY") and key not in ("NOTIFY_SOCKET", "WATCHDOG_USEC",
+                                                                       "WATCHDOG_PID")}
     kept.update(extra)
     return kept
 

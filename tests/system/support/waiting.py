@@ -46,7 +46,10 @@ def let_time_pass(seconds, condition_must_hold=None, interval=0.05):
 
 
 def best_of(tries, limit, measure):
-    """The first of up to `tries` values of measure() within `limit`, else the smallest: a busy machine only adds time."""
+    """The first of up to `tries` values of measure() that is within `limit`, else the smallest.
+
+    For limits in time on a shared machine, which can only add to what is measured.
+    """
     values = []
     for _ in range(tries):
         values.append(measure())

@@ -37,5 +37,14 @@ TEST(RawHead, OriginForm_Table) {
   EXPECT_EQ(origin_form("/a://b"), "/a://b");
 }
 
+TEST(RawHead, ChunkExtension_ControlCharacters_AreRefused) {
+  EXPECT_TRUE(allowed_chunk_extension(""));
+  EXPECT_TRUE(allowed_chunk_extension(";a=b;\tc=\"d e\""));
+  EXPECT_FALSE(allowed_chunk_extension(";a=\"\n\""));
+  EXPECT_FALSE(allowed_chunk_extension(";a=\"\r\""));
+  EXPECT_FALSE(allowed_chunk_extension(std::string_view(";\0", 2)));
+  EXPECT_FALSE(allowed_chunk_extension(";a=\x7f"));
+}
+
 }  // namespace
 }  // namespace svc

@@ -54,12 +54,12 @@ TEST(RegistryState, Lease_OwnHeartbeatInterval_IsThreeIntervalsAtLeastFiveSecond
 TEST(RegistryState, Advance_SeveralLeasesEnded_ReportsThemInOrderOfTime) {
   Driver d;
   for (const auto* name : {"a", "b", "c"}) d.enroll(make_spec(name));
-  d.pass(2s);
-  d.beat("a");  // its entry in the heap is early now, its lease the last to end
   d.pass(1s);
+  d.beat("a");  // its entry in the heap is early now, its lease the last to end
+  d.now += 500ms;
   d.enroll(make_spec("d"));
-  d.pass(115s);
-  d.now += 5s;
+  d.pass(118s);
+  d.now += 2s;
   EXPECT_EQ(kinds(d.state.advance(d.now)).substr(0, 31), "lease_expired:b lease_expired:c");
   EXPECT_EQ(d.state.events().after(d.state.revision() - 2).value()[0]->name, "a");
   EXPECT_EQ(d.state.events().after(d.state.revision() - 2).value()[1]->name, "d");
