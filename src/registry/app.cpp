@@ -60,12 +60,16 @@ class RegistryApp : public DaemonApp {
     prober_->start(tasks_);
     sweeper_->start(tasks_);
     server_->start();
-    log_.info("listening", {{"host", settings_.host}, {"port", server_->port()}, {"services", state_->size()},
-                            {"tls", settings_.tls.serves()}, {"version", kVersion}});
+    log_.info("listening", {{"host", settings_.host},
+                            {"port", server_->port()},
+                            {"services", state_->size()},
+                            {"tls", settings_.tls.serves()},
+                            {"version", kVersion}});
     if (!auth_.enabled() && !loopback_only(settings_.host)) {
-      log_.warn("anyone who reaches this address can register and remove services: consider --token-file, --allow-networks "
-                "or --host 127.0.0.1",
-                {{"host", settings_.host}});
+      log_.warn(
+          "anyone who reaches this address can register and remove services: consider --token-file, --allow-networks "
+          "or --host 127.0.0.1",
+          {{"host", settings_.host}});
     }
     return write_port_file();
   }
@@ -142,24 +146,33 @@ class RegistryApp : public DaemonApp {
     server_.emplace(executor_, "infinilm-registry/" + std::string(kVersion), api_->routes(), hooks());
     server_->set_limits(settings_.http);
     server_->set_tls(server_tls_);
-    metrics_.follow(*state_, [this] { return watchers_.waiting(); }, [this] { return server_->connections(); });
+    metrics_.follow(
+        *state_, [this] { return watchers_.waiting(); }, [this] { return server_->connections(); });
   }
 
   HttpServerHooks hooks() {
     HttpServerHooks hooks;
-    hooks.authorize = [this](const HttpRoute& route, const HttpRequest& request) { return auth_.refusal(route.access, request); };
+    hooks.authorize = [this](const HttpRoute& route, const HttpRequest& request) {
+      return auth_.refusal(route.access, request);
+    };
     hooks.on_exchange = [this](const HttpExchange& exchange) {
       metrics_.count(exchange);
       if (http_log_.enabled(LogLevel::debug)) {
-        http_log_.debug("request", {{"client", exchange.peer}, {"method", exchange.method}, {"path", exchange.path},
-                                    {"status", exchange.status},
-                                    {"took_us", std::chrono::duration_cast<std::chrono::microseconds>(exchange.took).count()}});
+        http_log_.debug("request",
+                        {{"client", exchange.peer},
+                         {"method", exchange.method},
+                         {"path", exchange.path},
+                         {"status", exchange.status},
+                         {"took_us", std::chrono::duration_cast<std::chrono::microseconds>(exchange.took).count()}});
       }
     };
-    hooks.on_bug = [this](const std::string& what) { http_log_.error("a handler failed unexpectedly", {{"error", what}}); };
+    hooks.on_bug = [this](const std::string& what) {
+      http_log_.error("a handler failed unexpectedly", {{"error", what}});
+    };
     hooks.on_trouble = [this](const std::string& what) {
       if (const auto pass = trouble_limit_.check(steady_now())) {
-        http_log_.warn("cannot accept connections for the moment", {{"error", what}, {"lines_held_back", pass->suppressed}});
+        http_log_.warn("cannot accept connections for the moment",
+                       {{"error", what}, {"lines_held_back", pass->suppressed}});
       }
     };
     hooks.random = [this] { return random_(); };
@@ -253,10 +266,13 @@ std::unique_ptr<DaemonApp> make_registry_app(asio::io_context& io, const Registr
 
 DaemonDefinition registry_daemon() {
   DaemonDefinition daemon;
-  daemon.cli = {"infinilm-registry",
-                "Keeps the list of services: who is registered, who is alive. Agents register and heartbeat, routers list "
-                "and watch.",
-                "registry", "INFINILM_REGISTRY", {"servers"}};
+  daemon.cli = {
+      "infinilm-registry",
+      "Keeps the list of services: who is registered, who is alive. Agents register and heartbeat, routers list "
+      "and watch.",
+      "registry",
+      "INFINILM_REGISTRY",
+      {"servers"}};
   daemon.make_config = [] { return std::make_unique<RegistryConfig>(); };
   daemon.make_app = [](asio::io_context& io, const DaemonConfig& config) {
     return make_registry_app(io, static_cast<const RegistryConfig&>(config));

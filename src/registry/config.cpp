@@ -17,7 +17,8 @@ void add_listening(OptionTable& table, RegistrySettings& c) {
       .text("tls_cert", c.tls.cert, kPath, "PEM certificate chain; makes the registry speak HTTPS (reloaded on SIGHUP)")
       .text("tls_key", c.tls.key, kPath, "PEM private key of tls_cert")
       .text("tls_ca", c.tls.ca, kPath,
-            "PEM bundle: with tls_cert clients must show a certificate of it; probes of https services are checked against it");
+            "PEM bundle: with tls_cert clients must show a certificate of it; probes of https services are checked "
+            "against it");
 }
 
 void add_liveness(OptionTable& table, RegistrySettings& c) {
@@ -58,7 +59,8 @@ RegistryConfig::RegistryConfig() : options_("registry", "INFINILM_REGISTRY") {
   add_listening(options_, settings_);
   add_liveness(options_, settings_);
   add_registrations(options_, settings_);
-  options_.duration("drain_timeout", settings_.drain_timeout, 0s, 1h, "on SIGTERM open requests get this long to finish");
+  options_.duration("drain_timeout", settings_.drain_timeout, 0s, 1h,
+                    "on SIGTERM open requests get this long to finish");
   add_http_options(options_, settings_.http);
   add_log_options(options_, settings_.log);
 }
@@ -84,7 +86,8 @@ Result<void> RegistryConfig::validate() {
     c.address_policy.allow.push_back(*network);
   }
   if (c.remove_after < c.heartbeat_timeout) {
-    return invalid("remove_after must not be shorter than heartbeat_timeout: a service would be removed while its lease lives");
+    return invalid(
+        "remove_after must not be shorter than heartbeat_timeout: a service would be removed while its lease lives");
   }
   if (c.strict_servers && c.roster.empty()) {
     return invalid("strict_servers needs a `servers` list in the configuration file, else nothing could register");

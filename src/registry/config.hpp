@@ -20,8 +20,8 @@ namespace svc::registry {
 struct RegistrySettings {
   std::string host = "0.0.0.0";
   std::uint16_t port = 8081;
-  std::string port_file;                                  ///< "" = none
-  Duration health_interval{std::chrono::seconds(30)};     ///< 0 = no periodic probes
+  std::string port_file;                               ///< "" = none
+  Duration health_interval{std::chrono::seconds(30)};  ///< 0 = no periodic probes
   Duration health_timeout{std::chrono::seconds(5)};
   Duration cleanup_interval{std::chrono::seconds(60)};
   Duration heartbeat_timeout{std::chrono::seconds(120)};

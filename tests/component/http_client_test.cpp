@@ -17,8 +17,7 @@ struct ScriptedPeer {
   bool stay = false;
   std::string request;
 
-  explicit ScriptedPeer(asio::any_io_executor executor)
-      : acceptor(executor, {asio::ip::address_v4::loopback(), 0}) {}
+  explicit ScriptedPeer(asio::any_io_executor executor) : acceptor(executor, {asio::ip::address_v4::loopback(), 0}) {}
 
   asio::awaitable<void> run() {
     auto [ec, socket] = co_await acceptor.async_accept(kTok);

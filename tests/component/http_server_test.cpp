@@ -32,15 +32,17 @@ HttpRoutes routes() {
 }
 
 std::string post(std::size_t bytes) {
-  return "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n" +
-         std::string(bytes, 'x');
+  return "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: " + std::to_string(bytes) +
+         "\r\n\r\n" + std::string(bytes, 'x');
 }
 
 std::string get(const std::string& extra, const std::string& target = "/echo") {
   return "GET " + target + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n" + extra + "\r\n";
 }
 
-bool has_status(const std::string& answer, int status) { return answer.starts_with("HTTP/1.1 " + std::to_string(status) + " "); }
+bool has_status(const std::string& answer, int status) {
+  return answer.starts_with("HTTP/1.1 " + std::to_string(status) + " ");
+}
 
 class HttpServerTest : public HttpFixture {};
 
@@ -59,7 +61,8 @@ TEST_F(HttpServerTest, Body_AtLimitAndOneMore_AcceptedAnd413) {
 TEST_F(HttpServerTest, ChunkedBody_AtLimitAndOneMore_AcceptedAnd413) {
   serve(routes());
   run([](HttpServerTest& t) -> asio::awaitable<void> {
-    const std::string head = "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const std::string head =
+        "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
     const std::string fifty = "32\r\n" + std::string(50, 'x') + "\r\n";
     const auto fits = co_await t.ask(head + fifty + fifty + "0\r\n\r\n");
     EXPECT_TRUE(has_status(fits, 200)) << fits;
@@ -172,7 +175,8 @@ TEST_F(HttpServerTest, ExpectContinue_InvitedThenServed) {
   run([](HttpServerTest& t) -> asio::awaitable<void> {
     RawClient client(t.io_.get_executor(), t.server_->port());
     co_await client.connect();
-    co_await client.send("POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    co_await client.send(
+        "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     const auto invitation = co_await client.read_until("\r\n\r\n");
     EXPECT_EQ(invitation, "HTTP/1.1 100 Continue\r\n\r\n");
     co_await client.send("hi");
@@ -218,7 +222,8 @@ TEST_F(HttpServerTest, AmbiguousFraming_400AndClosed) {
   serve(routes());
   run([](HttpServerTest& t) -> asio::awaitable<void> {
     const auto answer = co_await t.ask(
-        "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /echo HTTP/1.1\r\n\r\n");
+        "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /echo "
+        "HTTP/1.1\r\n\r\n");
     EXPECT_TRUE(has_status(answer, 400)) << answer;
     EXPECT_EQ(answer.find("200"), std::string::npos);
     co_await t.stop_server();
@@ -291,7 +296,8 @@ struct LongPoll {
 TEST_F(HttpServerTest, LongPoll_ClientHangsUp_HandlerIsTold) {
   LongPoll poll(io_.get_executor());
   HttpRoutes table;
-  table.add("GET", "/poll", HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
+  table.add("GET", "/poll",
+            HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
   serve(std::move(table));
   run([](HttpServerTest& t, LongPoll& p) -> asio::awaitable<void> {
     RawClient client(t.io_.get_executor(), t.server_->port());
@@ -310,7 +316,8 @@ TEST_F(HttpServerTest, LongPoll_ClientHangsUp_HandlerIsTold) {
 TEST_F(HttpServerTest, Drain_LongPollIsAnsweredAndNewConnectionsAreRefused) {
   LongPoll poll(io_.get_executor());
   HttpRoutes table;
-  table.add("GET", "/poll", HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
+  table.add("GET", "/poll",
+            HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
   serve(std::move(table));
   run([](HttpServerTest& t, LongPoll& p) -> asio::awaitable<void> {
     RawClient client(t.io_.get_executor(), t.server_->port());

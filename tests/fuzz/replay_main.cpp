@@ -17,36 +17,36 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 namespace {
 
 std::size_t replay_file(const std::filesystem::path& path) {
-    std::ifstream stream(path, std::ios::binary);
-    const std::vector<char> chars{std::istreambuf_iterator<char>(stream), {}};
-    const std::vector<std::uint8_t> bytes(chars.begin(), chars.end());
-    std::cout << path.filename().string() << std::endl;
-    LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
-    return 1;
+  std::ifstream stream(path, std::ios::binary);
+  const std::vector<char> chars{std::istreambuf_iterator<char>(stream), {}};
+  const std::vector<std::uint8_t> bytes(chars.begin(), chars.end());
+  std::cout << path.filename().string() << std::endl;
+  LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+  return 1;
 }
 
 std::size_t replay(const std::filesystem::path& path) {
-    if (!std::filesystem::is_directory(path)) {
-        return std::filesystem::exists(path) ? replay_file(path) : 0;
+  if (!std::filesystem::is_directory(path)) {
+    return std::filesystem::exists(path) ? replay_file(path) : 0;
+  }
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) {
+      count += replay_file(entry.path());
     }
-    std::size_t count = 0;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
-        if (entry.is_regular_file()) {
-            count += replay_file(entry.path());
-        }
-    }
-    return count;
+  }
+  return count;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::uint8_t nothing = 0;
-    LLVMFuzzerTestOneInput(&nothing, 0);
-    std::size_t count = 0;
-    for (const char* argument : std::span(argv, static_cast<std::size_t>(argc)).subspan(1)) {
-        count += replay(argument);
-    }
-    std::cout << "replayed " << count << " files" << std::endl;
-    return 0;
+  const std::uint8_t nothing = 0;
+  LLVMFuzzerTestOneInput(&nothing, 0);
+  std::size_t count = 0;
+  for (const char* argument : std::span(argv, static_cast<std::size_t>(argc)).subspan(1)) {
+    count += replay(argument);
+  }
+  std::cout << "replayed " << count << " files" << std::endl;
+  return 0;
 }

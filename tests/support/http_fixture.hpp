@@ -95,7 +95,9 @@ class HttpFixture : public ::testing::Test {
     server_->start();
   }
 
-  asio::awaitable<void> stop_server() { co_await server_->drain(Deadline::after(steady_now(), std::chrono::seconds(2))); }
+  asio::awaitable<void> stop_server() {
+    co_await server_->drain(Deadline::after(steady_now(), std::chrono::seconds(2)));
+  }
 
   /// One request on a connection of its own; the server closes after it.
   asio::awaitable<std::string> ask(std::string text) {

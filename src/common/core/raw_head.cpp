@@ -16,7 +16,8 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 }  // namespace
 
 bool has_folded_line(std::string_view head) {
-  for (auto end = head.find(kLineEnd); end != std::string_view::npos; end = head.find(kLineEnd, end + kLineEnd.size())) {
+  for (auto end = head.find(kLineEnd); end != std::string_view::npos;
+       end = head.find(kLineEnd, end + kLineEnd.size())) {
     const std::string_view next = head.substr(end + kLineEnd.size());
     if (next.starts_with(kLineEnd)) {
       return false;
@@ -36,7 +37,8 @@ bool names_http_version(std::string_view head) {
     return false;
   }
   const std::string_view version = line.substr(last + 1);
-  return version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' && is_digit(version[7]);
+  return version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' &&
+         is_digit(version[7]);
 }
 
 std::string_view origin_form(std::string_view target) {

@@ -28,8 +28,8 @@ class Acceptor {
 
   /// Hands every connection to `on_socket` until stop(). `on_trouble` hears of transient failures (EMFILE and the like)
   /// before each back-off.
-  asio::awaitable<void> run(std::function<void(tcp::socket)> on_socket, std::function<void(const std::string&)> on_trouble,
-                            std::function<std::uint64_t()> random);
+  asio::awaitable<void> run(std::function<void(tcp::socket)> on_socket,
+                            std::function<void(const std::string&)> on_trouble, std::function<std::uint64_t()> random);
   /// Closes the listening socket at once; what waits in its queue is refused by the kernel.
   void stop();
 

@@ -63,8 +63,9 @@ class ReplyReader {
         break;
       }
       if (ec) {
-        return ec == http::error::body_limit ? too_large("the answer is larger than " + std::to_string(call_.max_body_bytes) + " bytes")
-                                             : protocol_error("the answer is not valid HTTP", ec.message());
+        return ec == http::error::body_limit
+                   ? too_large("the answer is larger than " + std::to_string(call_.max_body_bytes) + " bytes")
+                   : protocol_error("the answer is not valid HTTP", ec.message());
       }
       if (parser_->is_header_done() && parser_->get().result_int() / 100 == 1) {
         renew();
@@ -99,7 +100,8 @@ class ReplyReader {
     }
   }
   bool complete() const {
-    return parser_->is_done() || (call_.head_only && parser_->is_header_done() && parser_->get().result_int() / 100 != 1);
+    return parser_->is_done() ||
+           (call_.head_only && parser_->is_header_done() && parser_->get().result_int() / 100 != 1);
   }
 
   const HttpCall& call_;

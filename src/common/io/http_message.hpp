@@ -36,14 +36,14 @@ class WaitSignal {
 /// Views are valid until the handler's response has been sent.
 struct HttpRequest {
   std::string_view method;
-  std::string_view path;                   ///< raw, without the query
+  std::string_view path;  ///< raw, without the query
   QueryString query{""};
-  std::vector<std::string> params;         ///< decoded path parameters, in the pattern's order
+  std::vector<std::string> params;  ///< decoded path parameters, in the pattern's order
   std::span<const FieldView> fields;
   std::string_view body;
-  std::string_view peer;                   ///< address of the client, without port
+  std::string_view peer;  ///< address of the client, without port
   TimePoint received{};
-  WaitSignal* wait = nullptr;              ///< set on routes with may_wait
+  WaitSignal* wait = nullptr;  ///< set on routes with may_wait
 
   std::string_view field(std::string_view name) const;  ///< caseless; "" when absent
 };

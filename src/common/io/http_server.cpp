@@ -21,7 +21,8 @@ void add_http_options(OptionTable& options, HttpLimits& limits) {
   using namespace std::chrono_literals;
   options
       .integer("max_header_bytes", limits.header_bytes, 1024, 1024 * 1024, "largest request head; more is answered 431")
-      .integer("max_connections", limits.max_connections, 1, 1'000'000, "open client connections; more are answered 503")
+      .integer("max_connections", limits.max_connections, 1, 1'000'000,
+               "open client connections; more are answered 503")
       .integer("max_connections_per_client", limits.max_connections_per_client, 0, 1'000'000,
                "open connections of one address; more are answered 429; 0 = no limit")
       .duration("idle_timeout", limits.idle_timeout, 1s, 24h, "a connection without a request is closed after this")
@@ -30,7 +31,8 @@ void add_http_options(OptionTable& options, HttpLimits& limits) {
       .duration("write_timeout", limits.write_timeout, 100ms, 24h, "a client must have taken an answer within this");
 }
 
-HttpServer::HttpServer(asio::any_io_executor executor, std::string server_name, HttpRoutes routes, HttpServerHooks hooks)
+HttpServer::HttpServer(asio::any_io_executor executor, std::string server_name, HttpRoutes routes,
+                       HttpServerHooks hooks)
     : executor_(executor),
       server_name_(std::move(server_name)),
       routes_(std::move(routes)),
@@ -38,13 +40,14 @@ HttpServer::HttpServer(asio::any_io_executor executor, std::string server_name, 
       acceptor_(executor),
       tick_(executor),
       scratch_(kScratchBytes),
-      tasks_(executor, [this](const char* task, const std::string& what) { hooks_.on_bug(std::string(task) + ": " + what); }) {}
+      tasks_(executor,
+             [this](const char* task, const std::string& what) { hooks_.on_bug(std::string(task) + ": " + what); }) {}
 
 HttpServer::~HttpServer() = default;
 
 void HttpServer::start() {
-  tasks_.spawn("http accept", acceptor_.run([this](tcp::socket socket) { welcome(std::move(socket)); }, hooks_.on_trouble,
-                                            hooks_.random));
+  tasks_.spawn("http accept", acceptor_.run([this](tcp::socket socket) { welcome(std::move(socket)); },
+                                            hooks_.on_trouble, hooks_.random));
   tasks_.spawn("http deadlines", watch_deadlines());
 }
 

@@ -26,9 +26,9 @@ namespace svc {
 class OptionTable;
 
 struct HttpLimits {
-  std::size_t header_bytes = 16 * 1024;          ///< request line and fields; more is 431
-  std::size_t max_connections = 16'384;          ///< more get 503
-  std::size_t max_connections_per_client = 256;  ///< by address; more get 429; 0 = no limit
+  std::size_t header_bytes = 16 * 1024;               ///< request line and fields; more is 431
+  std::size_t max_connections = 16'384;               ///< more get 503
+  std::size_t max_connections_per_client = 256;       ///< by address; more get 429; 0 = no limit
   Duration idle_timeout{std::chrono::seconds(75)};    ///< between requests
   Duration header_timeout{std::chrono::seconds(10)};  ///< from the first byte of a head to its last (408), and for TLS
   Duration body_timeout{std::chrono::seconds(30)};    ///< for the whole body (408)

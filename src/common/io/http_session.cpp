@@ -9,7 +9,7 @@ namespace {
 
 constexpr Duration kLingerTime = std::chrono::seconds(2);
 constexpr std::size_t kLingerBytes = 1024 * 1024;
-constexpr std::size_t kIgnoredBodyBytes = 4096;  // read and dropped where no body is wanted
+constexpr std::size_t kIgnoredBodyBytes = 4096;    // read and dropped where no body is wanted
 constexpr std::size_t kOneWriteBytes = 16 * 1024;  // a body up to this leaves in the same buffer as its head
 
 }  // namespace
@@ -69,7 +69,8 @@ const HttpRoute* HttpSession::find_route(HttpResponse& refused) {
   pattern_ = match.route->pattern;
   if (match.bad_encoding) {
     refused.status = 400;
-    refused.body = error_body("The path holds a percent sign that is not followed by two hex digits, or an encoded NUL");
+    refused.body =
+        error_body("The path holds a percent sign that is not followed by two hex digits, or an encoded NUL");
     return nullptr;
   }
   request_.params = std::move(match.params);
@@ -135,8 +136,8 @@ asio::awaitable<bool> HttpSession::send(const HttpResponse& response) {
   }
   const auto ec = co_await stream_.write(head_, body);
   if (server_.hooks_.on_exchange) {
-    server_.hooks_.on_exchange({request_.method, request_.path, pattern_, peer_, response.status,
-                                steady_now() - request_.received});
+    server_.hooks_.on_exchange(
+        {request_.method, request_.path, pattern_, peer_, response.status, steady_now() - request_.received});
   }
   gone_ = static_cast<bool>(ec);
   co_return keep && !ec;

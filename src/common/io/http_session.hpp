@@ -54,9 +54,9 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   HttpServer& server_;
   Stream stream_;
   std::string peer_;
-  std::string in_;                 ///< received, not yet parsed
-  std::string raw_head_;           ///< of the request, as received
-  std::string head_;               ///< of the answer
+  std::string in_;        ///< received, not yet parsed
+  std::string raw_head_;  ///< of the request, as received
+  std::string head_;      ///< of the answer
   /// The parser keeps a reference to it.
   std::function<void(std::uint64_t, boost::beast::string_view, error_code&)> on_chunk_ =
       [](std::uint64_t, boost::beast::string_view extension, error_code& ec) {
@@ -72,7 +72,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   bool timed_out_ = false;
   bool gone_ = false;
   bool keep_alive_ = true;
-  bool unread_input_ = false;      ///< the client may still be sending when we answer
+  bool unread_input_ = false;  ///< the client may still be sending when we answer
 };
 
 }  // namespace svc

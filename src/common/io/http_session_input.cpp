@@ -92,7 +92,8 @@ asio::awaitable<std::optional<HttpResponse>> HttpSession::read_head() {
     }
     if (ec && ec != http::error::need_more) {
       const bool not_http = ec == http::error::bad_version && !names_http_version(raw_head_ + in_);
-      co_return not_http ? refusal(400, "Malformed request: the request line is not METHOD TARGET HTTP/1.1") : refusal(ec);
+      co_return not_http ? refusal(400, "Malformed request: the request line is not METHOD TARGET HTTP/1.1")
+                         : refusal(ec);
     }
     raw_head_.append(in_, 0, used);
     in_.erase(0, used);
@@ -144,7 +145,8 @@ std::optional<HttpResponse> HttpSession::accept_head() {
 asio::awaitable<std::optional<HttpResponse>> HttpSession::read_body(std::size_t limit) {
   const auto length = parser_->content_length();
   if (length && *length > limit) {
-    co_return refusal(413, "The request body is larger than the " + std::to_string(limit) + " bytes that this path takes");
+    co_return refusal(413,
+                      "The request body is larger than the " + std::to_string(limit) + " bytes that this path takes");
   }
   parser_->body_limit(limit);
   parser_->eager(true);
@@ -170,7 +172,8 @@ asio::awaitable<std::optional<HttpResponse>> HttpSession::read_body(std::size_t 
     }
     // A chunk's size line and a trailer are part of no body limit.
     if (in_.size() > server_.limits_.header_bytes) {
-      co_return refusal(400, "A chunk's size line or the trailer is larger than " + std::to_string(server_.limits_.header_bytes) + " bytes");
+      co_return refusal(400, "A chunk's size line or the trailer is larger than " +
+                                 std::to_string(server_.limits_.header_bytes) + " bytes");
     }
     const bool arrived = co_await receive();
     if (!arrived && timed_out_) {

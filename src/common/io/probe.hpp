@@ -13,7 +13,7 @@ struct ProbeOutcome {
   int status = 0;        ///< of the answer; 0 when there was none
   bool refused = false;  ///< nothing listens there
   std::string url;
-  std::string error;     ///< why not healthy, "" when healthy
+  std::string error;  ///< why not healthy, "" when healthy
   Duration took{};
 };
 

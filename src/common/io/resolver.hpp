@@ -18,7 +18,7 @@
 namespace svc {
 
 struct ResolverSettings {
-  Duration keep{std::chrono::seconds(30)};        ///< how long an answer is used again
+  Duration keep{std::chrono::seconds(30)};  ///< how long an answer is used again
   Duration keep_failure{std::chrono::seconds(2)};
   std::size_t max_names = 10'000;
 };

@@ -17,7 +17,8 @@ namespace ssl = boost::asio::ssl;
 struct Stream::Tls {
   static constexpr std::size_t kBufferBytes = 16 * 1024;  // one TLS record
 
-  Tls(tcp::socket& socket, TlsContext used) : context(std::move(used)), stream(socket, *context), buffer(kBufferBytes) {}
+  Tls(tcp::socket& socket, TlsContext used)
+      : context(std::move(used)), stream(socket, *context), buffer(kBufferBytes) {}
 
   TlsContext context;  // keeps the certificates of this connection alive across reloads
   ssl::stream<tcp::socket&> stream;

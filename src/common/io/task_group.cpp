@@ -6,8 +6,7 @@
 
 namespace svc {
 
-TaskGroup::TaskGroup(asio::any_io_executor executor,
-                     std::function<void(const char*, const std::string&)> on_exception)
+TaskGroup::TaskGroup(asio::any_io_executor executor, std::function<void(const char*, const std::string&)> on_exception)
     : executor_(std::move(executor)), on_exception_(std::move(on_exception)), idle_(executor_) {}
 
 TaskGroup::~TaskGroup() = default;

@@ -16,7 +16,8 @@ namespace svc {
 class TaskGroup {
  public:
   /// `on_exception` gets the text of an exception that escaped a task: a bug worth a log line.
-  TaskGroup(asio::any_io_executor executor, std::function<void(const char* task, const std::string& what)> on_exception);
+  TaskGroup(asio::any_io_executor executor,
+            std::function<void(const char* task, const std::string& what)> on_exception);
   ~TaskGroup();  ///< must be idle
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;

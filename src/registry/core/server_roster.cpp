@@ -12,7 +12,8 @@ constexpr std::string_view kEngineSuffix = "-server";
 constexpr std::size_t kMaxServices = 10'000;
 
 bool is_entry_of(std::string_view entry, std::string_view service) {
-  return entry == service || (entry.ends_with(kEngineSuffix) && entry.substr(0, entry.size() - kEngineSuffix.size()) == service);
+  return entry == service ||
+         (entry.ends_with(kEngineSuffix) && entry.substr(0, entry.size() - kEngineSuffix.size()) == service);
 }
 
 }  // namespace

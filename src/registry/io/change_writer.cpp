@@ -63,7 +63,8 @@ asio::awaitable<Result<void>> ChangeWriter::store(StoreOp operation) {
   std::vector<StoreOp> operations;
   operations.push_back(std::move(operation));
   store_.submit(std::move(operations), [executor = executor_, done](Result<void> result, Duration took) {
-    asio::post(executor, [done, outcome = Outcome{std::move(result), took}]() mutable { done->deliver(std::move(outcome)); });
+    asio::post(executor,
+               [done, outcome = Outcome{std::move(result), took}]() mutable { done->deliver(std::move(outcome)); });
   });
   auto outcome = co_await done->take();
   metrics_.store_seconds.observe(std::chrono::duration<double>(outcome.took).count());

@@ -9,12 +9,10 @@ LogLevel level_of(EventKind kind) {
     case EventKind::updated:
     case EventKind::unregistered:
     case EventKind::lease_renewed:
-    case EventKind::became_healthy:
-      return LogLevel::info;
+    case EventKind::became_healthy: return LogLevel::info;
     case EventKind::removed_stale:
     case EventKind::lease_expired:
-    case EventKind::became_unhealthy:
-      return LogLevel::warn;
+    case EventKind::became_unhealthy: return LogLevel::warn;
   }
   return LogLevel::info;
 }
@@ -40,7 +38,8 @@ void EventPublisher::advance(RegistryState& state) {
   if (const auto pauses = state.pauses(); pauses != pauses_seen_) {
     metrics_.pauses.add(static_cast<double>(pauses - pauses_seen_));
     pauses_seen_ = pauses;
-    log_.warn("this process was stopped for a while: every lease gets a full term from now", {{"services", state.size()}});
+    log_.warn("this process was stopped for a while: every lease gets a full term from now",
+              {{"services", state.size()}});
   }
   publish(events);
 }
@@ -56,7 +55,11 @@ void EventPublisher::log(const Event& event) {
   }
   const auto kind = std::string("service ") + to_string(event.kind);
   if (pass->suppressed > 0) {
-    log_.log(level, kind, {{"name", event.name}, {"revision", event.revision}, {"detail", event.detail}, {"lines_held_back", pass->suppressed}});
+    log_.log(level, kind,
+             {{"name", event.name},
+              {"revision", event.revision},
+              {"detail", event.detail},
+              {"lines_held_back", pass->suppressed}});
   } else if (event.detail.empty()) {
     log_.log(level, kind, {{"name", event.name}, {"revision", event.revision}});
   } else {

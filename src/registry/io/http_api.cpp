@@ -37,8 +37,9 @@ HttpApi::HttpApi(ApiParts parts, BootFacts boot, std::size_t body_limit)
 
 HttpRoutes HttpApi::routes() {
   HttpRoutes table;
-  const auto add = [this, &table](const char* method, const char* pattern, Answer (HttpApi::*handler)(const HttpRequest&),
-                                  Access access, std::size_t body_limit = 0, bool may_wait = false) {
+  const auto add = [this, &table](const char* method, const char* pattern,
+                                  Answer (HttpApi::*handler)(const HttpRequest&), Access access,
+                                  std::size_t body_limit = 0, bool may_wait = false) {
     table.add(method, pattern,
               HttpRoute{[this, handler](const HttpRequest& request) { return (this->*handler)(request); }, access,
                         body_limit, may_wait});
@@ -94,7 +95,8 @@ HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
   }
   const auto admitted = co_await parts_.gate.admit(*spec);
   if (!admitted) {
-    log_.warn("registration refused", {{"name", spec->name}, {"client", request.peer}, {"reason", admitted.error().message}});
+    log_.warn("registration refused",
+              {{"name", spec->name}, {"client", request.peer}, {"reason", admitted.error().message}});
     co_return refusal(admitted.error());
   }
   const std::string name = spec->name;
@@ -162,7 +164,9 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
 HttpApi::Answer HttpApi::delete_service(const HttpRequest& request) {
   observe();
   const auto& name = request.params[0];
-  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, std::size_t) { return state.plan_remove(name, now); };
+  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, std::size_t) {
+    return state.plan_remove(name, now);
+  };
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
     co_return refusal(change.error());
@@ -263,7 +267,9 @@ HttpApi::Answer HttpApi::get_service_health(const HttpRequest& request) {
   body += R"(,"error":)";
   append_json_string(body, outcome.error);
   body += R"(,"took_ms":)";
-  append_json_double(body, std::chrono::duration<double, std::milli>(std::chrono::floor<std::chrono::microseconds>(outcome.took)).count());
+  append_json_double(
+      body,
+      std::chrono::duration<double, std::milli>(std::chrono::floor<std::chrono::microseconds>(outcome.took)).count());
   co_return answer(body += "}}");
 }
 

@@ -30,7 +30,7 @@ struct ApiParts {
 
 /// Facts of this start that answers report.
 struct BootFacts {
-  std::string epoch;           ///< differs from every other boot's
+  std::string epoch;  ///< differs from every other boot's
   TimePoint started{};
   bool started_empty = false;  ///< the list may be incomplete until agents have come back
   Duration warming_time{};
@@ -70,7 +70,8 @@ class HttpApi {
 
   asio::awaitable<void> wait_for_change(const HttpRequest& request, Revision since, Duration limit);
   HttpResponse watch_answer(const ListRequest& list, Revision since, bool known_since);
-  asio::awaitable<Result<void>> change_status(std::string name, std::string status, std::optional<std::uint64_t> generation);
+  asio::awaitable<Result<void>> change_status(std::string name, std::string status,
+                                              std::optional<std::uint64_t> generation);
 
   /// Lets the state see the time first, so that what follows is judged as of now.
   void observe();

@@ -9,8 +9,8 @@ constexpr Duration kTick = std::chrono::seconds(1);
 
 }  // namespace
 
-LeaseSweeper::LeaseSweeper(asio::any_io_executor executor, RegistryState& state, ChangeWriter& writer, StoreThread& store,
-                           EventPublisher& publisher, Random& random, Duration cleanup_interval)
+LeaseSweeper::LeaseSweeper(asio::any_io_executor executor, RegistryState& state, ChangeWriter& writer,
+                           StoreThread& store, EventPublisher& publisher, Random& random, Duration cleanup_interval)
     : state_(state),
       writer_(writer),
       store_(store),

@@ -48,7 +48,8 @@ HttpResponse HttpApi::watch_answer(const ListRequest& list, Revision since, bool
   const auto events = known_since ? parts_.state.events().after(since) : std::nullopt;
   const bool changes = list.watch.changes_only && events.has_value();
   const bool resync = !known_since || (list.watch.changes_only && !events);
-  const std::string key = changes ? "changes " + std::to_string(since) : (resync ? "resync " : "list ") + list.filter_key;
+  const std::string key =
+      changes ? "changes " + std::to_string(since) : (resync ? "resync " : "list ") + list.filter_key;
   if (shared_revision_ != parts_.state.revision()) {
     shared_.clear();
     shared_revision_ = parts_.state.revision();
@@ -56,7 +57,8 @@ HttpResponse HttpApi::watch_answer(const ListRequest& list, Revision since, bool
   auto& slot = shared_[key];
   auto text = slot.lock();
   if (!text) {
-    text = std::make_shared<const std::string>(changes ? changes_json(context(), *events) : list_json(context(), list.filter, resync));
+    text = std::make_shared<const std::string>(changes ? changes_json(context(), *events)
+                                                       : list_json(context(), list.filter, resync));
     slot = text;
     // Watchers that were woken with this one are already queued: the text lives until they had their turn.
     asio::post(parts_.executor, [text] {});

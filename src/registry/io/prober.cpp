@@ -7,8 +7,8 @@ bool not_served(int status) { return status == 404 || status == 405; }
 
 }  // namespace
 
-Prober::Prober(asio::any_io_executor executor, RegistryState& state, EventPublisher& publisher, RegistryMetrics& metrics,
-               HttpClient& client, Random& random, ProberSettings settings)
+Prober::Prober(asio::any_io_executor executor, RegistryState& state, EventPublisher& publisher,
+               RegistryMetrics& metrics, HttpClient& client, Random& random, ProberSettings settings)
     : executor_(executor),
       state_(state),
       publisher_(publisher),
@@ -21,7 +21,8 @@ Prober::Prober(asio::any_io_executor executor, RegistryState& state, EventPublis
 void Prober::start(TaskGroup& tasks) {
   tasks_ = &tasks;
   const TimePoint now = steady_now();
-  state_.for_each({}, now, [this, now](const ServiceEntry& entry, bool) { schedule_.add(entry.stored.spec.name, now); });
+  state_.for_each({}, now,
+                  [this, now](const ServiceEntry& entry, bool) { schedule_.add(entry.stored.spec.name, now); });
   publisher_.listen([this](const Event& event) { follow(event); });
   tasks.spawn("prober", run());
 }
@@ -110,7 +111,8 @@ asio::awaitable<ProbeOutcome> Prober::try_targets(std::vector<ProbeTarget> targe
   for (auto& target : targets) {
     outcome = co_await http_probe(client_, std::move(target.url), settings_.timeout);
     spent += outcome.took;
-    const bool go_on = (target.next_only_if_refused && outcome.refused) || (target.next_if_not_served && not_served(outcome.status));
+    const bool go_on =
+        (target.next_only_if_refused && outcome.refused) || (target.next_if_not_served && not_served(outcome.status));
     if (!go_on) {
       break;
     }

@@ -52,7 +52,7 @@ class Prober {
   ProbeSchedule schedule_;
   Timer wake_;
   TaskGroup* tasks_ = nullptr;
-  std::size_t in_flight_ = 0;   ///< periodic ones
+  std::size_t in_flight_ = 0;  ///< periodic ones
   std::size_t on_demand_ = 0;
   bool stopped_ = false;
   Logger log_{"probe"};

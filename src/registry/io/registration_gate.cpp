@@ -7,7 +7,9 @@ namespace {
 
 constexpr Duration kLookUpTime = std::chrono::seconds(3);
 
-Error refused(std::string message) { return Error{Errc::forbidden, ErrorSource::client, false, std::move(message), ""}; }
+Error refused(std::string message) {
+  return Error{Errc::forbidden, ErrorSource::client, false, std::move(message), ""};
+}
 
 std::string bare(std::string host) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
@@ -60,7 +62,8 @@ asio::awaitable<Result<void>> RegistrationGate::admit_host(std::string host, std
   }
   const auto addresses = co_await client_.resolve(host, Deadline::after(steady_now(), kLookUpTime));
   if (!addresses) {
-    co_return refused(what + " is not allowed: " + addresses.error().message + ", so it is not known to be in an allowed network");
+    co_return refused(what + " is not allowed: " + addresses.error().message +
+                      ", so it is not known to be in an allowed network");
   }
   for (const auto& address : *addresses) {
     if (const auto why = policy.refusal(to_ip_address(address))) {

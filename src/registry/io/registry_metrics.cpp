@@ -30,8 +30,10 @@ RegistryMetrics::RegistryMetrics() {
   probes_good = probe("healthy");
   probes_bad = probe("unhealthy");
   probe_seconds = metrics_.histogram("infinilm_registry_probe_seconds", "Time a health probe took", latency_buckets());
-  store_seconds = metrics_.histogram("infinilm_registry_store_commit_seconds", "Time a durable commit took", latency_buckets());
-  store_failures = metrics_.counter("infinilm_registry_store_failures_total", "Commits that failed; nothing was changed");
+  store_seconds =
+      metrics_.histogram("infinilm_registry_store_commit_seconds", "Time a durable commit took", latency_buckets());
+  store_failures =
+      metrics_.counter("infinilm_registry_store_failures_total", "Commits that failed; nothing was changed");
   name_conflicts = metrics_.counter("infinilm_registry_name_conflicts_total",
                                     "Registrations of a live name from another address, accepted or refused");
   pauses = metrics_.counter("infinilm_registry_pauses_total",
@@ -42,7 +44,8 @@ void RegistryMetrics::follow(const RegistryState& state, std::function<std::size
                              std::function<std::size_t()> connections) {
   metrics_.add_collector([this, &state] { refresh(state); });
   const auto gauge = [this](const char* name, const char* help, std::function<std::size_t()> read) {
-    metrics_.add_collector([gauge = metrics_.gauge(name, help), read = std::move(read)] { gauge.set(static_cast<double>(read())); });
+    metrics_.add_collector(
+        [gauge = metrics_.gauge(name, help), read = std::move(read)] { gauge.set(static_cast<double>(read())); });
   };
   gauge("infinilm_registry_watchers", "Long polls that are waiting", std::move(watchers));
   gauge("infinilm_registry_connections", "Open client connections", std::move(connections));
@@ -53,7 +56,8 @@ void RegistryMetrics::refresh(const RegistryState& state) {
   static constexpr const char* kByStatus = "infinilm_registry_services_by_status";
   static constexpr const char* kByHealth = "infinilm_registry_services_by_health";
   const auto stats = state.stats(steady_now());
-  const auto set = [this](const char* name, const char* label, const auto& counts, std::map<std::string, Gauge>& known) {
+  const auto set = [this](const char* name, const char* label, const auto& counts,
+                          std::map<std::string, Gauge>& known) {
     for (auto& [value, gauge] : known) {
       gauge.set(0);
     }
@@ -72,8 +76,10 @@ void RegistryMetrics::refresh(const RegistryState& state) {
   one("infinilm_registry_services_healthy", "Services that may take work", static_cast<double>(stats.healthy));
   one("infinilm_registry_revision", "Revision of the fleet", static_cast<double>(state.revision()));
   const auto removal = state.removal_status();
-  one("infinilm_registry_removal_on_hold", "1 while removal of stale services is stopped (self-preservation)", removal.on_hold ? 1 : 0);
-  one("infinilm_registry_removal_waiting", "Stale services that the last sweep left in place", static_cast<double>(removal.waiting));
+  one("infinilm_registry_removal_on_hold", "1 while removal of stale services is stopped (self-preservation)",
+      removal.on_hold ? 1 : 0);
+  one("infinilm_registry_removal_waiting", "Stale services that the last sweep left in place",
+      static_cast<double>(removal.waiting));
 }
 
 void RegistryMetrics::count(const Event& event) {

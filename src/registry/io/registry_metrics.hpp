@@ -16,7 +16,8 @@ class RegistryMetrics {
   RegistryMetrics();
 
   /// Gauges that follow the state are set at each scrape.
-  void follow(const RegistryState& state, std::function<std::size_t()> watchers, std::function<std::size_t()> connections);
+  void follow(const RegistryState& state, std::function<std::size_t()> watchers,
+              std::function<std::size_t()> connections);
   void count(const Event& event);
   void count(const HttpExchange& exchange);
 
@@ -36,7 +37,8 @@ class RegistryMetrics {
   std::map<std::string, Gauge> by_status_, by_health_;
   /// By pattern (which outlives the server's requests: compared by address), method and status.
   std::map<std::tuple<const char*, std::size_t, int>, Counter> requests_;
-  Counter registrations_, updates_, unregistrations_, removals_, expirations_, renewals_, became_unhealthy_, became_healthy_;
+  Counter registrations_, updates_, unregistrations_, removals_, expirations_, renewals_, became_unhealthy_,
+      became_healthy_;
 };
 
 }  // namespace svc::registry

@@ -31,7 +31,8 @@ void append_epoch_seconds(std::string& out, WallTime time) {
 }
 
 void append_seconds(std::string& out, Duration duration) {
-  append_json_double(out, std::chrono::duration<double>(std::chrono::floor<std::chrono::milliseconds>(duration)).count());
+  append_json_double(out,
+                     std::chrono::duration<double>(std::chrono::floor<std::chrono::milliseconds>(duration)).count());
 }
 
 void append_context(std::string& out, const AnswerContext& context) {

@@ -11,7 +11,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-double seconds(Duration duration) { return std::chrono::duration<double>(std::chrono::floor<std::chrono::milliseconds>(duration)).count(); }
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(std::chrono::floor<std::chrono::milliseconds>(duration)).count();
+}
 
 ordered_json removal_json(const RemovalStatus& status, TimePoint now) {
   ordered_json json{{"on_hold", status.on_hold}, {"waiting", status.waiting}, {"holds", status.holds}};
@@ -52,7 +54,9 @@ ordered_json counts_json(const std::vector<std::pair<std::string, std::size_t>>&
   return json;
 }
 
-std::string text_of(const ordered_json& json) { return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace); }
+std::string text_of(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
 
 }  // namespace
 
