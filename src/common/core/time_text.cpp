@@ -34,12 +34,23 @@ Broken break_down(WallTime time) {
 
 }  // namespace
 
+// Written digit by digit: it stands in every answer, and snprintf would be a tenth of a heartbeat's own work.
 std::string iso8601(WallTime time) {
   const Broken t = break_down(time);
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", t.year, t.month, t.day, t.hour,
-                t.minute, t.second, t.microsecond);
-  return text.data();
+  std::string text = "0000-00-00T00:00:00.000000Z";
+  const auto put = [&text](std::size_t last, int value, int digits) {
+    for (; digits > 0; --digits, value /= 10) {
+      text[last--] = static_cast<char>('0' + value % 10);
+    }
+  };
+  put(3, t.year, 4);
+  put(6, static_cast<int>(t.month), 2);
+  put(9, static_cast<int>(t.day), 2);
+  put(12, t.hour, 2);
+  put(15, t.minute, 2);
+  put(18, t.second, 2);
+  put(25, t.microsecond, 6);
+  return text;
 }
 
 double epoch_seconds(WallTime time) {

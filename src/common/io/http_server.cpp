@@ -98,9 +98,12 @@ asio::awaitable<void> HttpServer::serve(std::shared_ptr<HttpSession> session) {
   struct Leaving {
     HttpServer& server;
     HttpSession& session;
+    Leaving(HttpServer& of, HttpSession& whose) : server(of), session(whose) {}
+    Leaving(const Leaving&) = delete;
+    Leaving& operator=(const Leaving&) = delete;
     ~Leaving() { server.leave(session); }
   };
-  const Leaving leaving{*this, *session};
+  const Leaving leaving(*this, *session);
   co_await session->run();
 }
 

@@ -11,6 +11,7 @@
 #include "registry/io/prober.hpp"
 #include "registry/io/registration_gate.hpp"
 #include "registry/io/service_json.hpp"
+#include "registry/io/text_pool.hpp"
 #include "registry/io/watch_hub.hpp"
 
 namespace svc::registry {
@@ -88,6 +89,7 @@ class HttpApi {
   /// Watchers that wake together and ask the same get the same text.
   std::unordered_map<std::string, std::weak_ptr<const std::string>> shared_;
   Revision shared_revision_ = 0;
+  TextPool lists_;
   Logger log_{"api"};
 };
 

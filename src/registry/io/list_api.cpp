@@ -22,7 +22,9 @@ HttpApi::Answer HttpApi::get_services(const HttpRequest& request) {
   }
   const auto& watch = list->watch;
   if (watch.wait == Duration::zero() && !watch.changes_only) {
-    co_return answer(list_json(context(), list->filter));
+    HttpResponse response;
+    response.shared_body = lists_.share(list_json(context(), list->filter, false, lists_.take()));
+    co_return stamped(std::move(response));
   }
   const Revision present = parts_.state.revision();
   const Revision since = watch.since.value_or(present);
@@ -57,8 +59,8 @@ HttpResponse HttpApi::watch_answer(const ListRequest& list, Revision since, bool
   auto& slot = shared_[key];
   auto text = slot.lock();
   if (!text) {
-    text = std::make_shared<const std::string>(changes ? changes_json(context(), *events)
-                                                       : list_json(context(), list.filter, resync));
+    text = lists_.share(changes ? changes_json(context(), *events)
+                                : list_json(context(), list.filter, resync, lists_.take()));
     slot = text;
     // Watchers that were woken with this one are already queued: the text lives until they had their turn.
     asio::post(parts_.executor, [text] {});

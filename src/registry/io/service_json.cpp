@@ -1,5 +1,6 @@
 #include "registry/io/service_json.hpp"
 
+#include <array>
 #include <unordered_map>
 
 #include "common/core/json_text.hpp"
@@ -8,7 +9,7 @@
 namespace svc::registry {
 namespace {
 
-constexpr std::size_t kBytesPerService = 640;  // a first guess that spares most of the growing
+constexpr std::size_t kBytesPerService = 800;  // a first guess that spares the growing
 
 void append_lease(std::string& out, const AnswerContext& context, const ServiceEntry& entry) {
   out += R"(,"lease":{"expires_in":)";
@@ -25,9 +26,13 @@ void append_lease(std::string& out, const AnswerContext& context, const ServiceE
 void append_epoch_seconds(std::string& out, WallTime time) {
   const auto micros = time.time_since_epoch().count();
   append_json_int(out, micros / 1'000'000);
-  auto fraction = std::to_string(1'000'000 + micros % 1'000'000);
-  fraction.front() = '.';
-  out += fraction;
+  std::array<char, 7> fraction{};
+  fraction[0] = '.';
+  auto rest = micros % 1'000'000;
+  for (std::size_t i = fraction.size() - 1; i > 0; --i, rest /= 10) {
+    fraction[i] = static_cast<char>('0' + rest % 10);
+  }
+  out.append(fraction.data(), fraction.size());
 }
 
 void append_seconds(std::string& out, Duration duration) {
@@ -62,9 +67,11 @@ void append_service(std::string& out, const ServiceEntry& entry, bool healthy) {
   out += '}';
 }
 
-std::string list_json(const AnswerContext& context, const ServiceFilter& filter, bool resync) {
-  std::string out;
-  out.reserve(256 + context.state.size() * kBytesPerService);
+std::string list_json(const AnswerContext& context, const ServiceFilter& filter, bool resync, std::string out) {
+  out.clear();
+  if (filter == ServiceFilter{}) {
+    out.reserve(256 + context.state.size() * kBytesPerService);
+  }
   out += R"({"services":[)";
   std::size_t total = 0;
   context.state.for_each(filter, context.now, [&out, &total](const ServiceEntry& entry, bool healthy) {

@@ -20,7 +20,9 @@ struct AnswerContext {
 void append_service(std::string& out, const ServiceEntry& entry, bool healthy);
 
 /// {"services":[..],"total":n,"timestamp":..,"revision":..,"epoch":..}; `resync` adds "resync":true.
-std::string list_json(const AnswerContext& context, const ServiceFilter& filter, bool resync = false);
+/// Written into `out`, whose room is used and whose text is not.
+std::string list_json(const AnswerContext& context, const ServiceFilter& filter, bool resync = false,
+                      std::string out = {});
 
 /// {"changes":[..],"total_changes":n,"timestamp":..,"revision":..,"epoch":..,"resync":false}
 std::string changes_json(const AnswerContext& context, const std::vector<const Event*>& events);
