@@ -10,6 +10,7 @@ The rules, by the name that a finding shows:
   clock      the clocks are read in common/core/clock.hpp alone
   random     std::random_device is in common/io/random.hpp alone
   detached   no detached coroutines or threads: a task group owns every task
+  condition  no co_await in the condition of an if or while: g++ 12 makes wrong code of it
   sleep      nothing sleeps; tests use virtual time or wait for an event
 """
 import argparse
@@ -31,6 +32,7 @@ RANDOM_HOME = "src/common/io/random.hpp"
 CLOCK = re.compile(r"_clock::now\b|\b(gettimeofday|clock_gettime|std::time|::time)\s*\(")
 RANDOM = re.compile(r"\brandom_device\b|\bs?rand\s*\(")
 DETACHED = re.compile(r"\bdetached\b|\.detach\s*\(")
+CONDITION = re.compile(r"\b(if|while)\s*\([^;{]*\bco_await\b")
 SLEEP = re.compile(r"\b(sleep_for|sleep_until|usleep|nanosleep|clock_nanosleep)\b|(?<![\w.])sleep\s*\(")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]')
 
@@ -112,6 +114,8 @@ def file_findings(path, text, known):
             yield number, f"random: random_device is in {RANDOM_HOME} alone"
         if in_src and DETACHED.search(line):
             yield number, "detached: a task group owns every task"
+        if CONDITION.search(line):
+            yield number, "condition: give the result of co_await a name first (g++ 12 miscompiles it in a condition)"
         if (in_src or path.startswith("tests/")) and SLEEP.search(line):
             yield number, "sleep: use virtual time, a timer, or wait for the event"
 
@@ -158,6 +162,8 @@ def self_test():
         ("src/common/io/random.hpp", "std::random_device d;", None),
         ("src/registry/io/x.cpp", "co_spawn(e, f(), asio::detached);", "detached"),
         ("src/registry/io/x.cpp", "thread.detach();", "detached"),
+        ("src/registry/io/x.cpp", "while (co_await next()) {}", "condition"),
+        ("src/registry/io/x.cpp", "if (!a || !co_await next()) {", "condition"),
         ("tests/unit/common/x_test.cpp", "std::this_thread::sleep_for(10'000ms); // 'x'", "sleep"),
         ("tests/unit/common/x_test.cpp", "const auto big = 10'000; f('\"'); ::usleep(5);", "sleep"),
         ("tests/unit/common/x_test.cpp", "auto s = R\"(usleep(1))\";", None),

@@ -68,9 +68,9 @@ void check_accepted_head(const HeadView& head) {
   for (const FieldView& field : head.fields) {
     require(is_token(field.name), "a field name is a token");
     require(std::none_of(field.value.begin(), field.value.end(), is_control), "no control characters in a value");
-    hosts += equal_ignoring_case(field.name, "host") ? 1 : 0;
-    lengths += equal_ignoring_case(field.name, "content-length") ? 1 : 0;
-    encodings += equal_ignoring_case(field.name, "transfer-encoding") ? 1 : 0;
+    hosts += equal_ignoring_case(field.name, "host") ? 1U : 0U;
+    lengths += equal_ignoring_case(field.name, "content-length") ? 1U : 0U;
+    encodings += equal_ignoring_case(field.name, "transfer-encoding") ? 1U : 0U;
   }
   require(lengths + encodings <= 1, "one statement about the length of the body");
   require(encodings == 0 || head.version == 11, "no Transfer-Encoding on HTTP/1.0");
