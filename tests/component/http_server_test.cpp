@@ -261,6 +261,26 @@ TEST_F(HttpServerTest, EndlessChunkSizeLine_400) {
   }(*this));
 }
 
+TEST_F(HttpServerTest, ChunkedBodyByteByByte_SameAsWhole) {
+  serve(routes());
+  run([](HttpServerTest& t) -> asio::awaitable<void> {
+    RawClient client(t.io_.get_executor(), t.server_->port());
+    co_await client.connect();
+    const std::string request =
+        "POST /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    for (const char byte : request) {
+      co_await client.send(std::string(1, byte));
+      // Lets the server take this byte before the next one is sent.
+      co_await asio::post(t.io_, kTok);
+      co_await asio::post(t.io_, kTok);
+    }
+    const auto answer = co_await client.read_all();
+    EXPECT_TRUE(has_status(answer, 200)) << answer;
+    EXPECT_TRUE(answer.ends_with("[hi]")) << answer;
+    co_await t.stop_server();
+  }(*this));
+}
+
 TEST_F(HttpServerTest, LineFeedInAChunkExtension_400) {
   serve(routes());
   run([](HttpServerTest& t) -> asio::awaitable<void> {

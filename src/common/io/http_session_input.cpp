@@ -157,17 +157,19 @@ asio::awaitable<std::optional<HttpResponse>> HttpSession::read_body(std::size_t 
   if (in_.empty() && boost::beast::iequals(request_.field("Expect"), "100-continue")) {
     co_await stream_.write("HTTP/1.1 100 Continue\r\n\r\n");
   }
+  // The end of a chunked body is never shorter than "0\r\n\r\n", and the parser asserts that it is given that much.
+  const std::size_t least = parser_->chunked() ? 5 : 1;
   while (!parser_->is_done()) {
     error_code ec;
     std::size_t used = 0;
-    if (!in_.empty()) {
+    if (in_.size() >= least) {
       used = parser_->put(asio::const_buffer(in_.data(), in_.size()), ec);
       in_.erase(0, used);
     }
     if (ec && ec != http::error::need_more) {
       co_return refusal(ec);
     }
-    if (parser_->is_done() || (!in_.empty() && !ec && used > 0)) {
+    if (parser_->is_done() || (in_.size() >= least && !ec && used > 0)) {
       continue;
     }
     // A chunk's size line and a trailer are part of no body limit.

@@ -11,9 +11,14 @@ def under_sanitizer():
     return any(name in os.environ for name in _SANITIZERS)
 
 
+def machine_is_busy():
+    """Whether others want far more processor time than there is: then times measured here say nothing."""
+    return os.getloadavg()[0] > 3 * (os.cpu_count() or 1)
+
+
 def patience(seconds):
-    """A limit for something that should take `seconds`: longer where the binaries are instrumented."""
-    return seconds * (5 if under_sanitizer() else 1)
+    """A limit for something that should take `seconds`: longer for instrumented binaries and on a busy machine."""
+    return seconds * (5 if under_sanitizer() else 1) * (3 if machine_is_busy() else 1)
 
 
 def wait_until(condition, timeout=10.0, what="the condition", interval=0.01):
@@ -48,13 +53,17 @@ def let_time_pass(seconds, condition_must_hold=None, interval=0.05):
 def best_of(tries, limit, measure):
     """The first of up to `tries` values of measure() that is within `limit`, else the smallest.
 
-    For limits in time on a shared machine, which can only add to what is measured.
+    For limits in time on a shared machine, which can only add to what is measured. Not judged (the limit is returned)
+    while the machine is busy with other things.
     """
     values = []
     for _ in range(tries):
         values.append(measure())
         if values[-1] <= limit:
             break
+    if min(values) > limit and machine_is_busy():
+        print(f"\nmeasured {min(values):.3g}, limit {limit:.3g}: not judged, the machine is busy", end=" ")
+        return limit
     return min(values)
 
 

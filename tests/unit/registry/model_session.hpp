@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -74,6 +75,9 @@ class Session {
     compare_events();
   }
 
+  /// How often each kind of event came up: a session that never sees one proves nothing about it.
+  const std::map<EventKind, int>& raised() const { return raised_; }
+
  private:
   std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
   bool chance(std::uint64_t one_in) { return below(one_in) == 0; }
@@ -110,6 +114,7 @@ class Session {
     Revision revision = model_->first_revision + model_->history.size();
     for (const auto& event : events) {
       ASSERT_EQ(event.revision, ++revision);
+      ++raised_[event.kind];
       seen.push_back(std::string(to_string(event.kind)) + ":" + event.name);
     }
     if (tied_) {  // leases that end at the same moment may be reported in any order
@@ -210,9 +215,9 @@ class Session {
   }
   void do_time() {
     const auto steps = below(chance(10) ? 100 : 8);
-    for (std::uint64_t i = 0; i < steps; ++i) step(any<Duration, 4>({1ns, 500ms, 1s, 4s}));
+    for (std::uint64_t i = 0; i < steps; ++i) step(any<Duration, 4>({1ns, 500ms, 1s, settings_.pause_threshold}));
   }
-  void do_pause() { step(any<Duration, 4>({5s, 5s + 1ns, 1min, 1h})); }
+  void do_pause() { step(any<Duration, 3>({settings_.pause_threshold + 1ns, 1min, 1h})); }
   void do_sweep() {
     const auto changes = state_->plan_sweep(now_, [this] { return random_(); });
     ASSERT_EQ(changes.size(), model_->sweep_size(now_));
@@ -289,6 +294,7 @@ class Session {
   std::optional<ReferenceModel> model_;
   std::uint64_t conflicts_ = 0;
   bool tied_ = false;
+  std::map<EventKind, int> raised_;
 };
 
 }  // namespace svc::registry::test

@@ -17,6 +17,8 @@ TEST_P(RegistryModel, RandomCommands_AfterEach_AgreesWithTheReference) {
     if (!HasFatalFailure()) session.compare();
     ASSERT_FALSE(HasFatalFailure()) << "seed " << GetParam() << ", command " << i;
   }
+  EXPECT_EQ(session.raised().size(), 8U);
+  for (const auto& [kind, count] : session.raised()) EXPECT_GE(count, 20) << to_string(kind);
 }
 
 INSTANTIATE_TEST_SUITE_P(FixedSeeds, RegistryModel, ::testing::Values(1, 2, 3, 20261123, 0xC0FFEE, 0xDEADBEEF));
