@@ -1,5 +1,5 @@
-// One keep-alive HTTP/1.1 connection of the load generator: raw bytes out, just enough parsing of the answer to know its
-// status, its revision and where it ends. Understands only what the registry sends (Content-Length, no chunks).
+// One keep-alive HTTP/1.1 connection of the load generator: raw bytes out, and just enough parsing of the answer to
+// know its status, its revision and where it ends. Understands only what the registry sends: Content-Length, no chunks.
 #pragma once
 
 #include <array>

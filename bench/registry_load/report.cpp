@@ -33,7 +33,7 @@ Result<Usage> usage_of(int pid) {
     return usage;
   }
   const auto gone = not_found("there is no process " + std::to_string(pid));
-  // The process's own clock counts what /proc/PID/stat shows as utime + stime, in nanoseconds instead of ticks of 10 ms.
+  // The process's own clock counts what /proc/PID/stat shows as utime + stime, in ns instead of ticks of 10 ms.
   clockid_t clock{};
   timespec time{};
   if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) {

@@ -129,7 +129,8 @@ asio::awaitable<void> updater(Watch& watch) {
     watch.parked.close(watch.options.watchers);
     watch.round_over.close(1);
     watch.arrivals.clear();
-    // Never the value that an earlier run gave it, which would be no change: revisions only rise, in steps of a million over restarts.
+    // Never the value that an earlier run gave it, which would be no change: revisions only rise, and a restart adds
+    // up to a million.
     const auto weight = std::to_string((watch.first_revision + i) % 999'983);
     auto result = co_await connection.exchange(
         request_text("PUT", "/services/" + service_name(i), R"({"weight":)" + weight + "}"));

@@ -120,7 +120,7 @@ class RegistryApp : public DaemonApp {
     BootFacts boot;
     boot.epoch = make_epoch(random_);
     boot.started = now;
-    boot.started_empty = contents.created || !contents.moved_to.empty();
+    boot.started_incomplete = contents.created || !contents.moved_to.empty() || contents.unreadable_rows > 0;
     boot.warming_time = settings_.warming_time;
     boot.store_path = settings_.state_db;
     boot.store_moved_to = contents.moved_to;

@@ -153,9 +153,11 @@ class Daemon {
 
   void on_drained(const std::exception_ptr& error) {
     drain_limit_.cancel();
-    if (error && !stopping_) {
+    // In stop() the loop runs on until everything has ended; an interrupted drain must not end it before.
+    if (stopping_) return;
+    if (error) {
       phase(Phase::drain, [&]() -> Result<void> { std::rethrow_exception(error); });
-    } else if (!io_.stopped() && !stopping_) {
+    } else if (!io_.stopped()) {
       log_.info("drained");
     }
     io_.stop();

@@ -56,6 +56,11 @@ class ReplyReader {
   /// An error ends the call; true when the answer is complete.
   Result<bool> feed(std::string_view data, bool end) {
     in_.append(data);
+    // The parser's own limit counts only what lies in its buffer.
+    head_bytes_ += parser_->is_header_done() ? 0 : data.size();
+    if (head_bytes_ > kMaxHeadBytes + call_.max_body_bytes) {
+      return protocol_error("the head of the answer is too large");
+    }
     while (!in_.empty() && !complete()) {
       error_code ec;
       in_.erase(0, parser_->put(asio::const_buffer(in_.data(), in_.size()), ec));
@@ -107,6 +112,7 @@ class ReplyReader {
   const HttpCall& call_;
   std::optional<Parser> parser_;
   std::string in_;
+  std::size_t head_bytes_ = 0;  ///< counts the first bytes of a body with them
 };
 
 }  // namespace

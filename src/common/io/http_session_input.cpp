@@ -47,7 +47,8 @@ HttpResponse HttpSession::refusal(const error_code& ec) {
 
 asio::awaitable<bool> HttpSession::receive() {
   auto [ec, data] = co_await stream_.read_some(server_.scratch_);
-  if (ec) {
+  // Bytes that came together with the deadline are too late as well: it will not be set again.
+  if (ec || timed_out_) {
     gone_ = !timed_out_;
     co_return false;
   }

@@ -131,8 +131,18 @@ void Stream::abort() {
 }
 
 bool Stream::peer_closed() {
-  char byte = 0;
-  return ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  std::array<unsigned char, 5> head{};
+  const auto n = ::recv(socket_.native_handle(), head.data(), head.size(), MSG_PEEK | MSG_DONTWAIT);
+  if (!tls_ || n < static_cast<ssize_t>(head.size())) {
+    return n == 0;
+  }
+  // A client that closes a TLS connection says so in a record first: an alert, which TLS 1.3 disguises as application data.
+  // No HTTP request fits into so few bytes.
+  constexpr unsigned kAlert = 0x15;
+  constexpr unsigned kApplicationData = 0x17;
+  constexpr unsigned kLongestAlert = 24;
+  const unsigned length = (head[3] * 256U) + head[4];
+  return head[0] == kAlert || (head[0] == kApplicationData && length <= kLongestAlert);
 }
 
 }  // namespace svc

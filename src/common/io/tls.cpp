@@ -2,6 +2,7 @@
 
 #include <openssl/ssl.h>
 
+#include <array>
 #include <boost/asio/ssl/context.hpp>
 #include <fstream>
 
@@ -96,6 +97,9 @@ Result<TlsContext> make_server_tls(const TlsFiles& files) {
       return done.error();
     }
     (*context)->set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
+    // Without it a client with a certificate could not resume a session.
+    constexpr std::array<unsigned char, 8> kSessions{'i', 'n', 'f', 'i', 'n', 'i', 'l', 'm'};
+    SSL_CTX_set_session_id_context((*context)->native_handle(), kSessions.data(), kSessions.size());
   }
   return context;
 }

@@ -7,6 +7,9 @@ namespace svc::registry {
 
 namespace {
 
+/// An agent and its engine are two registrations: when both end together, one thing has died, not a network.
+constexpr std::size_t kMassExpiry = 3;
+
 bool at_least_half(std::size_t alive, std::size_t fleet) { return alive >= fleet - fleet / 2; }
 
 }  // namespace
@@ -24,7 +27,7 @@ void RemovalGuard::lease_expired(TimePoint now, std::size_t fleet, std::size_t a
   forget_before(now);
   if (status_.on_hold) return;
   // One service that flaps can fill the window by itself; it is a collapse only when the fleet is really gone.
-  const bool collapse = expired_.size() > 1 && expired_.size() > fleet / 2 && !at_least_half(alive, fleet);
+  const bool collapse = expired_.size() >= kMassExpiry && expired_.size() > fleet / 2 && !at_least_half(alive, fleet);
   if (!collapse) return;
   status_.on_hold = true;
   status_.since = now;

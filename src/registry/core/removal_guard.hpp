@@ -2,7 +2,7 @@
 //
 // Two brakes, both after Eureka (which evicts at most 15 % per run, in random order, and stops when renewals collapse):
 // a sweep removes at most `max_share` of the fleet (but always at least one), and when more than half of all leases ran
-// out within one interval (more than one lease, that is) removal stops until at least half of the fleet's leases are
+// out within one interval (three leases or more) removal stops until at least half of the fleet's leases are
 // alive again or `hold_limit` has passed.
 #pragma once
 

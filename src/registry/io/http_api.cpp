@@ -62,7 +62,7 @@ void HttpApi::observe() { parts_.publisher.advance(parts_.state); }
 
 AnswerContext HttpApi::context() const { return {parts_.state, boot_.epoch, steady_now(), wall_now(), warming()}; }
 
-bool HttpApi::warming() const { return boot_.started_empty && steady_now() - boot_.started < boot_.warming_time; }
+bool HttpApi::warming() const { return boot_.started_incomplete && steady_now() - boot_.started < boot_.warming_time; }
 
 HttpResponse HttpApi::stamped(HttpResponse response) const {
   response.fields.emplace_back("X-Registry-Revision", std::to_string(parts_.state.revision()));

@@ -33,7 +33,7 @@ struct ApiParts {
 struct BootFacts {
   std::string epoch;  ///< differs from every other boot's
   TimePoint started{};
-  bool started_empty = false;  ///< the list may be incomplete until agents have come back
+  bool started_incomplete = false;  ///< the list may be incomplete until agents have come back
   Duration warming_time{};
   std::string store_path;
   std::string store_moved_to;  ///< of a damaged file, "" when there was none

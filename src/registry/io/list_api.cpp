@@ -6,6 +6,8 @@
 namespace svc::registry {
 namespace {
 
+constexpr std::size_t kMaxSharedTexts = 256;  // different questions about one revision
+
 /// Up to 1/16 shorter, at random: watchers that began together must not come back together (Consul adds as much).
 Duration jittered(Duration wait, std::uint64_t random) {
   constexpr std::uint64_t kSteps = 1024;
@@ -52,7 +54,7 @@ HttpResponse HttpApi::watch_answer(const ListRequest& list, Revision since, bool
   const bool resync = !known_since || (list.watch.changes_only && !events);
   const std::string key =
       changes ? "changes " + std::to_string(since) : (resync ? "resync " : "list ") + list.filter_key;
-  if (shared_revision_ != parts_.state.revision()) {
+  if (shared_revision_ != parts_.state.revision() || shared_.size() > kMaxSharedTexts) {
     shared_.clear();
     shared_revision_ = parts_.state.revision();
   }

@@ -6,6 +6,12 @@
 #include "common/core/clock.hpp"
 
 namespace svc::registry {
+namespace {
+
+constexpr std::size_t kMaxSeries = 32;
+const std::string kOther = "other";
+
+}  // namespace
 
 RegistryMetrics::RegistryMetrics() {
   const auto change = [this](const char* kind) {
@@ -61,12 +67,14 @@ void RegistryMetrics::refresh(const RegistryState& state) {
     for (auto& [value, gauge] : known) {
       gauge.set(0);
     }
-    for (const auto& [value, count] : counts) {
+    for (const auto& [any, count] : counts) {
+      // A status is any text that a client sends: the number of series must have an end.
+      const std::string& value = known.size() < kMaxSeries || known.contains(any) ? any : kOther;
       auto at = known.find(value);
       if (at == known.end()) {
         at = known.emplace(value, metrics_.gauge(name, "Registered services", {{label, value}})).first;
       }
-      at->second.set(static_cast<double>(count));
+      at->second.add(static_cast<double>(count));
     }
   };
   set(kByStatus, "status", stats.by_status, by_status_);

@@ -134,9 +134,25 @@ class Registry:
         return self.start()
 
     def cleanup(self):
+        """Ends what still runs, as an operator would: whatever the test did to it, SIGTERM must give exit code 0."""
         if self.alive:
             self.signal(signal.SIGCONT)
-        self.kill()
+            self.signal(signal.SIGTERM)
+            try:
+                code = self.wait_exit(1)
+            except subprocess.TimeoutExpired:
+                self.signal(signal.SIGTERM)  # a request is still open: do not wait for it
+                code = self._wait_or_kill()
+            assert code == 0, f"SIGTERM at the end of the test: exit code {code}\n{self.tail()}"
+        for word in ("AddressSanitizer", "ThreadSanitizer", "LeakSanitizer", "runtime error:"):
+            assert word not in self.stderr_text(), self.stderr_text()
+
+    def _wait_or_kill(self):
+        try:
+            return self.wait_exit(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "none within 10 s"
 
     # -- its files -----------------------------------------------------------------------------------------------------
     port_file = property(lambda self: self.folder / "port")

@@ -100,7 +100,7 @@ class ReferenceModel {
       events.push_back("lease_expired:" + name);
       expirations.push_back(now);
       std::erase_if(expirations, [&](TimePoint at) { return now - at > settings.removal.interval; });
-      if (!hold_since && expirations.size() > 1 && expirations.size() * 2 > services.size() &&
+      if (!hold_since && expirations.size() > 2 && expirations.size() * 2 > services.size() &&
           alive() * 2 < services.size()) {
         hold_since = now;
       }

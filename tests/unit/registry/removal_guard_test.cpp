@@ -46,13 +46,15 @@ TEST(RemovalGuard, LeaseExpired_MoreThanHalf_HoldsRemoval) {
   EXPECT_EQ(guard.status().holds, 1U);
   EXPECT_EQ(guard.allowance(kNow, 10, 4, 6), 0U);
   EXPECT_EQ(guard.status().waiting, 6U);
-  EXPECT_TRUE(after_losing(2, 3).status().on_hold);
-  EXPECT_FALSE(after_losing(1, 3).status().on_hold);
+  EXPECT_TRUE(after_losing(3, 5).status().on_hold);
+  EXPECT_FALSE(after_losing(2, 5).status().on_hold);
 }
 
-TEST(RemovalGuard, LeaseExpired_ASingleLease_IsNoCollapse) {
+TEST(RemovalGuard, LeaseExpired_AnAgentAndItsEngine_IsNoCollapse) {
   EXPECT_FALSE(after_losing(1, 1).status().on_hold);
-  EXPECT_TRUE(after_losing(2, 2).status().on_hold);
+  EXPECT_FALSE(after_losing(2, 2).status().on_hold);
+  EXPECT_FALSE(after_losing(2, 3).status().on_hold);
+  EXPECT_TRUE(after_losing(3, 3).status().on_hold);
 }
 
 TEST(RemovalGuard, LeaseExpired_SpreadOverMoreThanTheInterval_IsNoCollapse) {
