@@ -82,6 +82,12 @@ def rows(folder):
     yield "the same, answered after, p50 / p99 / max", three(burst["answered"]), ""
     yield ("services healthy afterwards", f"{burst['healthy_services']:,}",
            aim("10,000", burst["healthy_services"] == 10000))
+    spread = read(folder, "spread")[0]
+    lost = spread["failed"] + spread["late"]
+    yield "10,000 agents within 5 s, at random: lost or late", f"{lost}", aim("0", lost == 0)
+    p99 = spread["answered"]["p99_ms"]
+    yield ("the same, connect and heartbeat, p50 / p99 / max", three(spread["answered"]),
+           aim("p99 under 100 ms", p99 < 100))
     yield "RSS with 10,000 connections open", f"{burst['rss_mb']:.0f} MB", ""
 
 

@@ -86,10 +86,16 @@ load() {
   fi
 }
 
+# The commit that was measured, which need not be the one that is checked out.
+commit=$("$bin/infinilm-registry" --version | sed -nE 's/.*\(([0-9a-f]{7,40})\).*/\1/p')
+if [[ -n $commit ]] && ! git -C "$root" diff --quiet "$commit" -- src 2>/dev/null; then
+  commit+=" or later"
+fi
+
 {
   echo "cores=$(nproc)"
   echo "compiler=$(g++ --version | head -n 1 || echo unknown)"
-  echo "commit=$(git -C "$root" describe --always --dirty=' with changes' 2>/dev/null || echo unknown)"
+  echo "commit=${commit:-unknown}"
   echo "load=$(cut -d' ' -f1 /proc/loadavg)"
 } >"$work/facts"
 
@@ -114,6 +120,7 @@ for _ in 1 2 3; do
   load start ready --started-at "$started_at"
 done
 load reconnect reconnect --agents 10000 --seconds 10
+load spread reconnect --agents 10000 --seconds 10 --spread 5
 stop_registry
 
 python3 "$root/bench/registry_table.py" "$work" "${page[@]}"

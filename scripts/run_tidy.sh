@@ -8,7 +8,7 @@ usage: scripts/run_tidy.sh [--all | --changed [BASE] | FILE...]
 
   --all              every .cpp below src/ (default)
   --changed [BASE]   the layers (folders below src/) with a change since BASE; default: $CI_BASE, else origin/main, else
-                     HEAD~1. Layers above a changed header are not checked again. A change of .clang-tidy, or no
+                     the newest commit older than four hours. Layers above a changed header are not checked again. A change of .clang-tidy, or no
                      usable base, checks everything.
   FILE...            these files
 
@@ -23,9 +23,11 @@ cd "$root"
 
 # The commit to compare with: the first of the candidates that exists and is not HEAD itself.
 base_commit() {
-  local candidate commit head
+  local candidate commit head recent
   head=$(git rev-parse HEAD 2>/dev/null) || return 1
-  for candidate in "$@" "${CI_BASE:-}" origin/main HEAD~1; do
+  # A fresh clone has no trace of what landed before: then all commits of the last hours are taken as one change.
+  recent=$(git rev-list -1 --before='4 hours ago' HEAD)
+  for candidate in "$@" "${CI_BASE:-}" origin/main "$recent"; do
     [[ -n $candidate ]] || continue
     commit=$(git merge-base HEAD "$candidate" 2>/dev/null) || continue
     if [[ $commit != "$head" ]]; then

@@ -32,6 +32,7 @@ struct Options {
   std::size_t updates = 50;       ///< watch
   bool changes = false;           ///< watch: follow changes instead of reading the list anew
   std::size_t agents = 10'000;    ///< reconnect
+  double spread = 0;              ///< reconnect: agents start within this many seconds, 0 = all at once
   double started_at = 0;          ///< ready: when the registry was started, seconds since 1970
   std::size_t expected = 10'000;  ///< ready: services that must be there
 };

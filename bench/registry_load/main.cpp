@@ -59,6 +59,9 @@ int run(int argc, char** argv) {
 
   auto* burst = add(app, command, "reconnect", "All agents at once: connect, one heartbeat each", run_reconnect);
   size(burst, "--agents", options.agents, "Agents");
+  burst->add_option("--spread", options.spread, "Agents start at random within this; 0: all at once")
+      ->check(CLI::Range(0.0, 600.0))
+      ->capture_default_str();
   burst->add_option("--seconds", options.seconds, "Later answers count as late")
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();

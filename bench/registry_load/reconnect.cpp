@@ -1,9 +1,11 @@
-// reconnect: every agent at once, each over a connection of its own, as after a restart of the registry.
+// reconnect: every agent anew, each over a connection of its own, as after a restart of the registry: all at once, or
+// each at a random moment of --spread seconds, as agents with jitter do.
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "bench/registry_load/load.hpp"
+#include "common/io/random.hpp"
 
 namespace svc::bench {
 namespace {
@@ -14,7 +16,8 @@ struct Burst {
   Duration in_time;
   std::size_t in_time_count = 0, late = 0, refused = 0;
   std::string first_failure{};
-  Samples connected{}, answered{};  ///< since the burst began
+  Duration spread{};                ///< 0: all at once
+  Samples connected{}, answered{};  ///< since the burst began, or with a spread since the agent's own start
 };
 
 void note_failure(Burst& burst, const Error& error) {
@@ -25,22 +28,24 @@ void note_failure(Burst& burst, const Error& error) {
 }
 
 // The connection outlives the agent's call: agents keep theirs.
-asio::awaitable<void> agent(Burst& burst, std::size_t number, Connection& connection) {
+asio::awaitable<void> agent(Burst& burst, std::size_t number, Connection& connection, Duration delay) {
+  Timer jitter(co_await asio::this_coro::executor, burst.start + delay);
+  co_await jitter.async_wait(kTok);
+  const TimePoint begun = burst.spread == Duration::zero() ? burst.start : steady_now();
   const auto opened = co_await connection.open();
   if (!opened) {
     note_failure(burst, opened.error());
     co_return;
   }
-  burst.connected.add(steady_now() - burst.start);
+  burst.connected.add(steady_now() - begun);
   const auto answer =
       co_await connection.exchange(request_text("POST", "/services/" + service_name(number) + "/heartbeat"));
   if (!answer || answer->status != 200) {
     note_failure(burst, answer ? unexpected("a heartbeat", *answer) : answer.error());
     co_return;
   }
-  const auto took = answer->complete - burst.start;
-  burst.answered.add(took);
-  ++(took <= burst.in_time ? burst.in_time_count : burst.late);
+  burst.answered.add(answer->complete - begun);
+  ++(answer->complete - burst.start <= burst.in_time ? burst.in_time_count : burst.late);
 }
 
 }  // namespace
@@ -57,8 +62,14 @@ Report run_reconnect(const Options& options) {
   }
   Burst burst{options, steady_now(),
               std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.seconds))};
+  burst.spread = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.spread));
+  Random random;
   for (std::size_t i = 0; i < options.agents; ++i) {
-    run.spawn(agent(burst, i, *connections[i]));
+    const Duration delay =
+        burst.spread == Duration::zero()
+            ? Duration::zero()
+            : Duration(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(burst.spread.count())));
+    run.spawn(agent(burst, i, *connections[i], delay));
   }
   const auto finished = run.finish();
   if (!finished) {

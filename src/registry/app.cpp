@@ -99,7 +99,7 @@ class RegistryApp : public DaemonApp {
   }
 
   void stop() override {
-    // First the store: changes that are being written are answered, later ones are refused.
+    // First the store: what is being written is finished, later changes are refused.
     if (store_) {
       store_->stop();
     }
@@ -214,6 +214,7 @@ class RegistryApp : public DaemonApp {
     };
     compare("host", settings_.host, fresh.host);
     compare("port", settings_.port, fresh.port);
+    compare("port_file", settings_.port_file, fresh.port_file);
     compare("state_db", settings_.state_db, fresh.state_db);
     compare("max_body_bytes", settings_.max_body_bytes, fresh.max_body_bytes);
     compare("warming_time", settings_.warming_time, fresh.warming_time);

@@ -9,9 +9,11 @@ TEST(TextPool, LargeText_ItsRoomComesBackOnceNobodyReads) {
   TextPool pool;
   auto first = pool.share(std::string(1'000'000, 'x'));
   auto second_reader = first;
+  EXPECT_EQ(pool.outstanding(), 1'000'000U);
   first.reset();
   EXPECT_EQ(pool.take().capacity(), std::string().capacity());
   second_reader.reset();
+  EXPECT_EQ(pool.outstanding(), 0U);
   const auto again = pool.take();
   EXPECT_TRUE(again.empty());
   EXPECT_GE(again.capacity(), 1'000'000U);

@@ -189,13 +189,14 @@ class Daemon {
       if (const auto problems = read_config(definition_, cli_, *fresh); !problems.empty()) {
         return problems.front().error;
       }
-      if (auto taken = app_->reload(*fresh); taken.has_error()) return taken.error();
+      if (const auto opened = setup_logging(fresh->log()); opened.has_error()) return opened.error();
+      if (auto taken = app_->reload(*fresh); taken.has_error()) {
+        (void)setup_logging(config_->log());
+        return taken.error();
+      }
       config_ = std::move(fresh);
     } catch (...) {
       return internal_error("unexpected exception", what_happened());
-    }
-    if (const auto opened = setup_logging(config_->log()); opened.has_error()) {
-      log_.error("the log stays as it was", {{"reason", opened.error().to_string()}});
     }
     return {};
   }

@@ -46,6 +46,9 @@ HttpResponse HttpSession::refusal(const error_code& ec) {
 }
 
 asio::awaitable<bool> HttpSession::receive() {
+  if (timed_out_) {
+    co_return false;  // the deadline has passed while something was being written, and will not be set again
+  }
   auto [ec, data] = co_await stream_.read_some(server_.scratch_);
   // Bytes that came together with the deadline are too late as well: it will not be set again.
   if (ec || timed_out_) {

@@ -63,6 +63,8 @@ Result<void> use_identity(ssl::context& context, const TlsFiles& files) {
   if (ec) {
     return file_error("TLS certificate", files.cert, ec.message());
   }
+  // A key with a pass phrase would ask for it on the terminal and wait.
+  context.set_password_callback([](std::size_t, ssl::context::password_purpose) { return std::string(); }, ec);
   context.use_private_key_file(files.key, ssl::context::pem, ec);
   if (ec) {
     return file_error("TLS key", files.key, ec.message() + " (does it belong to the certificate?)");

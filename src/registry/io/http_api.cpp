@@ -15,7 +15,7 @@ int status_of(Errc code) {
     case Errc::not_found: return 404;
     case Errc::conflict: return 409;
     case Errc::too_large: return 413;
-    case Errc::limit_exceeded:
+    case Errc::limit_exceeded: return 429;
     case Errc::unavailable: return 503;
     case Errc::timed_out:
     case Errc::connect_failed:
@@ -81,7 +81,7 @@ HttpResponse HttpApi::refusal(const Error& error) const {
   HttpResponse response;
   response.status = status_of(error.code);
   response.body = error.cause.empty() ? error_body(error.message) : error_body(error.message, error.cause);
-  if (response.status == 503) {
+  if (response.status == 503 || response.status == 429) {
     response.fields.emplace_back("Retry-After", "1");
   }
   return stamped(std::move(response));
@@ -175,7 +175,8 @@ HttpApi::Answer HttpApi::delete_service(const HttpRequest& request) {
   append_json_string(body, "Service '" + name + "' unregistered successfully");
   body += R"(,"revision":)";
   append_json_int(body, parts_.state.revision());
-  co_return answer(body += '}');
+  body += '}';
+  co_return answer(std::move(body));
 }
 
 HttpApi::Answer HttpApi::post_heartbeat(const HttpRequest& request) {
@@ -208,7 +209,8 @@ HttpApi::Answer HttpApi::post_heartbeat(const HttpRequest& request) {
   append_json_int(body, ack->revision);
   body += R"(,"generation":)";
   append_json_int(body, ack->generation);
-  co_return answer(body += '}');
+  body += '}';
+  co_return answer(std::move(body));
 }
 
 asio::awaitable<Result<void>> HttpApi::change_status(std::string name, std::string status,
@@ -229,6 +231,10 @@ asio::awaitable<Result<void>> HttpApi::change_status(std::string name, std::stri
 
 HttpApi::Answer HttpApi::get_service_health(const HttpRequest& request) {
   observe();
+  // A service whose health_url is this very path would keep its own lease alive, with the registry's help.
+  if (request.field("User-Agent").starts_with("infinilm-registry/")) {
+    co_return refusal(Error{Errc::forbidden, ErrorSource::client, false, "A probe must not ask for a probe", ""});
+  }
   const auto& name = request.params[0];
   const auto* entry = parts_.state.find(name);
   if (!entry) {
@@ -270,7 +276,8 @@ HttpApi::Answer HttpApi::get_service_health(const HttpRequest& request) {
   append_json_double(
       body,
       std::chrono::duration<double, std::milli>(std::chrono::floor<std::chrono::microseconds>(outcome.took)).count());
-  co_return answer(body += "}}");
+  body += "}}";
+  co_return answer(std::move(body));
 }
 
 }  // namespace svc::registry

@@ -6,6 +6,8 @@
 namespace svc::registry {
 namespace {
 
+/// Clients that do not read hold their lists in memory until the write time-out.
+constexpr std::size_t kMaxListBytes = std::size_t{256} * 1024 * 1024;
 constexpr std::size_t kMaxSharedTexts = 256;  // different questions about one revision
 
 /// Up to 1/16 shorter, at random: watchers that began together must not come back together (Consul adds as much).
@@ -21,6 +23,9 @@ HttpApi::Answer HttpApi::get_services(const HttpRequest& request) {
   const auto list = parse_list_request(request.query);
   if (!list) {
     co_return refusal(list.error());
+  }
+  if (lists_.outstanding() > kMaxListBytes) {
+    co_return refusal(unavailable("Too many clients are slow to read their lists; try again in a moment"));
   }
   const auto& watch = list->watch;
   if (watch.wait == Duration::zero() && !watch.changes_only) {

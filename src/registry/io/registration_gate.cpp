@@ -11,11 +11,12 @@ Error refused(std::string message) {
   return Error{Errc::forbidden, ErrorSource::client, false, std::move(message), ""};
 }
 
-std::string bare(std::string host) {
+std::string without_brackets(std::string_view host) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    return host.substr(1, host.size() - 2);
+    host.remove_prefix(1);
+    host.remove_suffix(1);
   }
-  return host;
+  return std::string(host);
 }
 
 }  // namespace
@@ -38,7 +39,11 @@ asio::awaitable<Result<void>> RegistrationGate::admit(const wire::ServiceSpec& s
     if (!parsed) {
       co_return invalid(std::string(what) + " must be an http or https URL: " + parsed.error().message);
     }
-    if (parsed->endpoint.host != spec.host) {
+    const bool elsewhere = without_brackets(parsed->endpoint.host) != without_brackets(spec.host);
+    if (strict_ && elsewhere) {
+      co_return refused(std::string(what) + " is not allowed: its host is not the registered host " + spec.host);
+    }
+    if (elsewhere) {
       verdict = co_await admit_host(parsed->endpoint.host, what);
     }
   }
@@ -46,7 +51,7 @@ asio::awaitable<Result<void>> RegistrationGate::admit(const wire::ServiceSpec& s
 }
 
 asio::awaitable<Result<void>> RegistrationGate::admit_host(std::string host, std::string what) {
-  host = bare(std::move(host));
+  host = without_brackets(host);
   const auto& policy = client_.address_policy();
   if (looks_like_odd_ipv4(host)) {
     co_return refused(what + " is not allowed: '" + host + "' is an IPv4 address in an ambiguous form");

@@ -8,6 +8,7 @@
 namespace svc::registry {
 namespace {
 
+constexpr const char* kByStatus = "infinilm_registry_services_by_status";
 constexpr std::size_t kMaxSeries = 32;
 const std::string kOther = "other";
 
@@ -17,6 +18,8 @@ RegistryMetrics::RegistryMetrics() {
   const auto change = [this](const char* kind) {
     return metrics_.counter("infinilm_registry_changes_total", "Changes of the fleet by kind", {{"kind", kind}});
   };
+  by_status_.emplace(wire::kStatusRunning,
+                     metrics_.gauge(kByStatus, "Registered services", {{"status", std::string(wire::kStatusRunning)}}));
   registrations_ = change("registered");
   updates_ = change("updated");
   unregistrations_ = change("unregistered");
@@ -59,7 +62,6 @@ void RegistryMetrics::follow(const RegistryState& state, std::function<std::size
 
 void RegistryMetrics::refresh(const RegistryState& state) {
   // Series of a status that nobody has any more must fall to 0, not stay at their last value.
-  static constexpr const char* kByStatus = "infinilm_registry_services_by_status";
   static constexpr const char* kByHealth = "infinilm_registry_services_by_health";
   const auto stats = state.stats(steady_now());
   const auto set = [this](const char* name, const char* label, const auto& counts,

@@ -86,7 +86,8 @@ std::string list_json(const AnswerContext& context, const ServiceFilter& filter,
   if (resync) {
     out += R"(,"resync":true)";
   }
-  return out += '}';
+  out += '}';
+  return out;
 }
 
 std::string changes_json(const AnswerContext& context, const std::vector<const Event*>& events) {
@@ -118,7 +119,8 @@ std::string changes_json(const AnswerContext& context, const std::vector<const E
   out += R"(],"total_changes":)";
   append_json_int(out, events.size());
   append_context(out, context);
-  return out += R"(,"resync":false})";
+  out += R"(,"resync":false})";
+  return out;
 }
 
 std::string service_json(const AnswerContext& context, const ServiceEntry& entry) {
@@ -130,7 +132,8 @@ std::string service_json(const AnswerContext& context, const ServiceEntry& entry
   append_json_int(out, entry.health.consecutive_failures());
   out += R"(,"consecutive_successes":)";
   append_json_int(out, entry.health.consecutive_successes());
-  return out += "}}";
+  out += "}}";
+  return out;
 }
 
 std::string service_message_json(const AnswerContext& context, std::string_view message, const ServiceEntry& entry) {
@@ -141,7 +144,8 @@ std::string service_message_json(const AnswerContext& context, std::string_view 
   out += R"(,"revision":)";
   append_json_int(out, context.state.revision());
   append_lease(out, context, entry);
-  return out += '}';
+  out += '}';
+  return out;
 }
 
 }  // namespace svc::registry

@@ -11,24 +11,31 @@ constexpr std::size_t kWorthKeeping = 65'536;  // bytes; below that malloc does 
 }  // namespace
 
 std::string TextPool::take() {
+  auto& spare = shared_->spare;
   std::string text;
-  if (!spare_->empty()) {
-    text = std::move(spare_->back());
-    spare_->pop_back();
+  if (!spare.empty()) {
+    text = std::move(spare.back());
+    spare.pop_back();
     text.clear();
   }
   return text;
 }
 
 std::shared_ptr<const std::string> TextPool::share(std::string text) {
-  const auto give_back = [spare = std::weak_ptr(spare_)](std::string* used) {
+  const auto give_back = [weak = std::weak_ptr(shared_)](std::string* used) {
     const std::unique_ptr<std::string> owned(used);
-    const auto pool = spare.lock();
+    const auto shared = weak.lock();
+    if (!shared) {
+      return;
+    }
+    shared->outstanding -= used->size();
     // A fleet that has shrunk must not hold on to the room of the large one.
-    if (pool && pool->size() < kMaxSpare && used->capacity() >= kWorthKeeping && used->size() >= used->capacity() / 4) {
-      pool->push_back(std::move(*used));
+    const bool worth_keeping = used->capacity() >= kWorthKeeping && used->size() >= used->capacity() / 4;
+    if (worth_keeping && shared->spare.size() < kMaxSpare) {
+      shared->spare.push_back(std::move(*used));
     }
   };
+  shared_->outstanding += text.size();
   return {new std::string(std::move(text)), give_back};
 }
 

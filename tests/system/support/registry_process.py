@@ -1,5 +1,6 @@
 """The registry under test: the real binary in a folder of its own."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -17,6 +18,10 @@ BINARY = BIN_DIR / "infinilm-registry"
 
 # Not part of what most tests are about: no probe disturbs them, and the log stays in the test's folder.
 _DEFAULTS = {"host": "127.0.0.1", "port": "0", "health-interval": "1h"}
+
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 def service(name, port=39001, host="127.0.0.1", **fields):
@@ -80,8 +85,13 @@ class Registry:
         with open(self.stderr_path, "ab") as stderr, open(self.stdout_path, "ab") as stdout:
             self.process = subprocess.Popen(self.command(), cwd=self.folder, env=clean_environment(**self.env),
                                             stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                                            preexec_fn=self.preexec, restore_signals=self.restore_signals)
+                                            preexec_fn=self._in_the_child, restore_signals=self.restore_signals)
         return self
+
+    def _in_the_child(self):
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a test that is killed leaves nothing behind
+        if self.preexec is not None:
+            self.preexec()
 
     def start(self, timeout=15.0):
         """Starts the process and waits until it is ready. Returns self."""
