@@ -152,7 +152,7 @@ class OpenApi(SystemTest):
             (404, "post", one + "/heartbeat", absent + "/heartbeat", {}),
             (400, "get", one, "/services/%zz", {}),
             (201, "post", many, many, {"json": service("second")}),
-            (503, "post", many, many, {"json": service("third")}),
+            (429, "post", many, many, {"json": service("third")}),
             (200, "delete", one, present, {}),
         ]
         for status, method, template, path, arguments in ok:
