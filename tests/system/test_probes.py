@@ -216,6 +216,15 @@ class Order(ProbeTest):
         self.assertEqual(self.verdict(), ("healthy", f"{own.port}/live?deep=1"))
         self.assertEqual(agent.hits, [])
 
+    def test_a_service_cannot_have_the_registry_vouch_for_it(self):
+        # Its health_url is the registry's own probe of it: that would renew the lease for ever.
+        own = f"http://127.0.0.1:{self.registry.port}/services/loop/health"
+        self.registry.register("loop", metadata={"health_url": own})
+        before = self.registry.get("/services/loop")["last_heartbeat"]
+        answer = self.probe(self.registry, "loop")
+        self.assertEqual((answer["health_status"], answer["probe"]["status"]), ("unhealthy", 403))
+        self.assertEqual(self.registry.get("/services/loop")["last_heartbeat"], before)
+
     def test_other_types_are_asked_at_their_url(self):
         fake = self.fake({"/base/health": 200})
         self.registry.register("plain", port=fake.port, url=f"http://127.0.0.1:{fake.port}/base/")
