@@ -13,6 +13,8 @@ from support.waiting import under_sanitizer, wait_until
 
 class Connections(SystemTest):
     def test_running_out_of_file_descriptors_is_survived(self):
+        if under_sanitizer():
+            self.skipTest("UBSan takes an object's type for broken when it has no descriptor left to look at it")
         registry = self.start_registry(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
         held = []
         try:

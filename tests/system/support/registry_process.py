@@ -41,7 +41,7 @@ def clean_environment(**extra):
     return kept
 
 
-def run_registry(*flags, folder, env=None, timeout=20.0):
+def run_registry(*flags, folder, env=None, timeout=60.0):
     """Runs the binary to its end (bad flags, --help and so on). Returns the CompletedProcess, output as text."""
     return subprocess.run([str(BINARY), *map(str, flags)], cwd=folder, env=env or clean_environment(), text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=patience(timeout), check=False)
@@ -93,13 +93,13 @@ class Registry:
         if self.preexec is not None:
             self.preexec()
 
-    def start(self, timeout=15.0):
+    def start(self, timeout=60.0):
         """Starts the process and waits until it is ready. Returns self."""
         self.spawn()
         self.wait_ready(timeout)
         return self
 
-    def wait_ready(self, timeout=15.0):
+    def wait_ready(self, timeout=60.0):
         def ready():
             if self.process.poll() is not None:
                 raise RuntimeError(f"the registry ended with {self.process.returncode} at its start:\n{self.tail()}")
@@ -122,10 +122,10 @@ class Registry:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def wait_exit(self, timeout=15.0):
+    def wait_exit(self, timeout=30.0):
         return self.process.wait(patience(timeout))
 
-    def stop(self, timeout=15.0):
+    def stop(self, timeout=30.0):
         """SIGTERM; returns the exit code."""
         if self.alive:
             self.signal(signal.SIGTERM)
