@@ -27,6 +27,11 @@ struct StoreStatements {
 };
 
 struct Store::Impl {
+  Impl() = default;
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
   std::string shown;           ///< the path as configured, for messages
   std::string path;            ///< absolute; empty for a store in memory
   std::optional<FileId> file;  ///< of the open database
@@ -45,8 +50,6 @@ struct Store::Impl {
   /// succeeded. nullopt: there was no such row.
   std::map<std::string, std::optional<StoredRow>, std::less<>> unsettled;
   bool must_restore = false;  ///< the connection is a new one and `unsettled` has not been put back yet
-
-  ~Impl();
 
   bool in_memory() const { return path.empty(); }
 
