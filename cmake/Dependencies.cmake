@@ -12,6 +12,8 @@ find_package(CLI11 REQUIRED CONFIG)
 pkg_check_modules(PROMETHEUS_CPP REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 add_library(prometheus-cpp::core ALIAS PkgConfig::PROMETHEUS_CPP)
 
+pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
+
 pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
 if(NOT SYSTEMD_FOUND)
   message(STATUS "libsystemd not found: daemons will not notify systemd")

@@ -42,7 +42,9 @@ void add_liveness(OptionTable& table, RegistrySettings& c) {
 
 void add_registrations(OptionTable& table, RegistrySettings& c) {
   table.text("state_db", c.state_db, {1, 4096}, "SQLite file that registrations survive in; :memory: = none")
-      .integer("max_services", c.max_services, 1, 10'000'000, "registrations; more are answered 503")
+      .integer("max_services", c.max_services, 1, 10'000'000, "registrations; new names beyond it are answered 429")
+      .integer("max_metadata_total_bytes", c.max_metadata_total_bytes, 64 * 1024, 64L * 1024 * 1024 * 1024,
+               "metadata and models of all services together; more is answered 429")
       .integer("max_body_bytes", c.max_body_bytes, 1024, 64 * 1024 * 1024, "largest request body; more is answered 413")
       .choice("on_name_conflict", c.on_name_conflict, {"accept", "reject"},
               "a live name is registered from another address: accept (and warn), or reject with 409")
@@ -106,6 +108,7 @@ StateSettings RegistrySettings::state_settings() const {
   settings.removal = {max_removal_share, cleanup_interval, removal_hold_limit};
   settings.on_name_conflict = on_name_conflict == "reject" ? NameConflictPolicy::reject : NameConflictPolicy::accept;
   settings.max_services = max_services;
+  settings.max_metadata_total_bytes = max_metadata_total_bytes;
   return settings;
 }
 

@@ -32,6 +32,7 @@ struct RegistrySettings {
   double max_removal_share = 0.15;
   Duration removal_hold_limit{std::chrono::hours(1)};
   std::size_t max_services = 100'000;
+  std::size_t max_metadata_total_bytes = 256UL * 1024 * 1024;
   std::size_t max_body_bytes = 128 * 1024;
   std::string on_name_conflict = "accept";
   bool strict_servers = false;

@@ -41,13 +41,16 @@ class DaemonRun : public testing::Test {
     };
   }
 
-  int run(std::vector<std::string> args) {
+  int start(std::vector<std::string> args) {
     args.insert(args.begin(), "toy-daemon");
     std::vector<const char*> argv;
     for (const std::string& arg : args) argv.push_back(arg.c_str());
+    return run_daemon(static_cast<int>(argv.size()), argv.data(), definition_);
+  }
+  int run(std::vector<std::string> args) {
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
-    const int exit_code = run_daemon(static_cast<int>(argv.size()), argv.data(), definition_);
+    const int exit_code = start(std::move(args));
     out_ = testing::internal::GetCapturedStdout();
     err_ = testing::internal::GetCapturedStderr();
     return exit_code;
@@ -95,6 +98,19 @@ TEST_F(DaemonRun, DrainThatTakesTooLong_IsCutOff) {
   EXPECT_EQ(run(with_log({"--drain-timeout", "20ms"})), 0);
   EXPECT_THAT(script_.steps, ElementsAre("bind", "start", "drain", "stop", "drain cancelled"));
   EXPECT_THAT(log(), HasSubstr("the drain took too long"));
+}
+
+TEST_F(DaemonRun, WorkThatHangs_EndsTheProcessASecondAfterTheStop) {
+  script_.on_started = [](asio::io_context& io) {
+    const auto never = std::make_shared<asio::steady_timer>(io, asio::steady_timer::time_point::max());
+    never->async_wait([never](const boost::system::error_code&) {});
+    std::raise(SIGTERM);
+  };
+  const TimePoint begun = steady_now();
+  EXPECT_EXIT(start(with_log()), testing::ExitedWithCode(0), "");
+  EXPECT_GE(steady_now() - begun, std::chrono::seconds(1));
+  EXPECT_THAT(log(), HasSubstr("work was left over at the end"));
+  EXPECT_THAT(log(), HasSubstr("daemon: stopped exit_code=0\n"));
 }
 
 TEST_F(DaemonRun, SignalDuringBind_WaitsForTheLoop) {

@@ -74,9 +74,9 @@ INSTANTIATE_TEST_SUITE_P(
         DamageCase{
             "mark_missing", "the mark 'revisions_reserved_to' is missing",
             [](const std::string& path) { run_sql(path, "DELETE FROM meta WHERE key = 'revisions_reserved_to'"); }},
-        DamageCase{"mark_senseless", "the mark 'generation_high' makes no sense",
+        DamageCase{"mark_senseless", "the mark 'revisions_reserved_to' makes no sense",
                    [](const std::string& path) {
-                     run_sql(path, "UPDATE meta SET value = 'x' WHERE key = 'generation_high'");
+                     run_sql(path, "UPDATE meta SET value = 'x' WHERE key = 'revisions_reserved_to'");
                    }},
         DamageCase{"application_id_wrong", "its application id is 5",
                    [](const std::string& path) { run_sql(path, "PRAGMA application_id = 5"); }}),

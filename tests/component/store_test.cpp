@@ -23,7 +23,6 @@ TEST(Store, NewFile_IsEmptyAndCountsFromOne) {
   EXPECT_TRUE(opened.contents.created);
   EXPECT_TRUE(opened.contents.services.empty());
   EXPECT_EQ(opened.contents.first_revision, 1U);
-  EXPECT_EQ(opened.contents.generation_high, 0U);
   EXPECT_EQ(opened.contents.damage, "");
   EXPECT_EQ(opened.contents.moved_to, "");
 }
@@ -93,16 +92,14 @@ TEST(Store, Commit_CarriesOutItsOperationsInOrder) {
   EXPECT_EQ(again.contents.services[0].generation, 5U);
 }
 
-TEST(Store, GenerationHigh_OutlivesTheServices) {
+TEST(Store, FileOfAnEarlierVersion_ItsMarkOfGenerationsIsIgnored) {
   const StoreFolder folder;
-  {
-    const OpenedStore opened = open_store(folder.path());
-    ASSERT_EQ(commit_one(*opened.store, put("a", 41)), "");
-    ASSERT_EQ(commit_one(*opened.store, put("b", 12)), "");
-    ASSERT_EQ(commit_one(*opened.store, removal("a")), "");
-  }
-  EXPECT_EQ(open_store(folder.path()).contents.generation_high, 41U);
-  EXPECT_EQ(open_store(folder.path()).contents.generation_high, 41U);
+  ASSERT_EQ(commit_one(*open_store(folder.path()).store, put("a", 41)), "");
+  run_sql(folder.path(), "INSERT INTO meta VALUES('generation_high', 41)");
+  const OpenedStore opened = open_store(folder.path());
+  ASSERT_EQ(opened.error, "");
+  EXPECT_EQ(opened.contents.damage, "");
+  EXPECT_EQ(names_of(opened.contents), (Names{"a"}));
 }
 
 TEST(Store, Revisions_NeverRepeatOverBoots) {

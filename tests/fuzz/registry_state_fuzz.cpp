@@ -81,7 +81,7 @@ class Run {
         }));
     const ServiceEntry* before = state_.find(called);
     const std::uint64_t generation = before != nullptr ? before->stored.generation : 0;
-    auto change = state_.plan_register(commands_.spec(called), now_, new_names);
+    auto change = state_.plan_register(commands_.spec(called), now_, InFlight{new_names});
     if (change) {
       require(change->service.generation > generation, "a registration raises the generation");
       in_flight_.emplace(called, *std::move(change));
@@ -225,6 +225,7 @@ class Run {
     std::size_t seen = 0;
     std::size_t healthy_count = 0;
     std::size_t alive = 0;
+    std::size_t told_healthy = 0;
     state_.for_each({}, now_, [&](const ServiceEntry& entry, bool healthy) {
       ++seen;
       require(state_.find(entry.stored.spec.name) == &entry, "what is listed is found");
@@ -236,8 +237,12 @@ class Run {
       require(entry.revision <= state_.revision(), "no entry is from the future");
       healthy_count += healthy ? 1 : 0;
       alive += entry.lease_reported_dead ? 0 : 1;
+      const bool told = entry.stored.spec.status == wire::kStatusRunning && !entry.lease_reported_dead &&
+                        entry.health.status() != HealthStatus::unhealthy;
+      told_healthy += told ? 1 : 0;
     });
-    require(seen == state_.size() && alive == state_.alive(), "the counts are right");
+    require(seen == state_.size() && alive == state_.alive() && told_healthy == state_.healthy(),
+            "the counts are right");
     const auto stats = state_.stats(now_);
     require(stats.total == seen && stats.healthy == healthy_count && stats.unhealthy == seen - healthy_count,
             "the statistics are right");

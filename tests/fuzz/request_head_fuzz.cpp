@@ -1,27 +1,21 @@
-// A request as bytes, read as HttpSession reads it: Beast's parser, check_head, route, query, body. The first byte says
-// in pieces of how many bytes the rest arrives (low five bits; 0 = at once) and how large the head may be (top bits).
+// A request as bytes, through the server's RequestReader, then route and query. The first byte says in pieces of how
+// many bytes the rest arrives (low five bits; 0 = at once) and how large the head may be (top bits).
 #include <algorithm>
-#include <boost/asio/buffer.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <functional>
+#include <optional>
 #include <vector>
 
 #include "common/core/header_rules.hpp"
 #include "common/core/percent_codec.hpp"
 #include "common/core/query_string.hpp"
-#include "common/core/raw_head.hpp"
+#include "common/io/request_reader.hpp"
 #include "common/io/route_table.hpp"
 #include "registry/core/query.hpp"
 #include "tests/fuzz/fuzz_check.hpp"
 
 namespace {
 
-namespace http = boost::beast::http;
 using namespace svc;
 using fuzz::require;
-using Parser = http::request_parser<http::string_body>;
 using Routes = RouteTable<std::size_t>;  // the handler is the body limit
 
 constexpr std::size_t kNoRouteLimit = 4096;
@@ -53,8 +47,6 @@ const Routes& routes() {
   }();
   return table;
 }
-
-std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
 bool is_control(char c) {
   const auto byte = static_cast<unsigned char>(c);
@@ -92,24 +84,11 @@ void check_query(std::string_view raw) {
   require(*request == *registry::parse_list_request(query), "a query means one thing");
 }
 
-/// nullopt = refused; else the body limit.
-std::optional<std::size_t> judge(const Parser& parser, Verdict& verdict) {
-  const auto& message = parser.get();
-  std::vector<FieldView> fields;
-  for (const auto& field : message) fields.push_back({view(field.name_string()), view(field.value())});
-  const HeadView head{view(message.method_string()), view(message.target()), static_cast<int>(message.version()),
-                      fields};
-  HeadLimits limits;
-  limits.max_total_bytes = 16 * 1024;
-  if (const auto refusal = check_head(head, limits)) {
-    fuzz::require_printable(refusal->message);
-    require(refusal->status >= 400 && refusal->status <= 505, "a refusal is an error");
-    return std::nullopt;
-  }
+/// Returns the body limit.
+std::size_t judge(const HeadView& head, Verdict& verdict) {
   check_accepted_head(head);
   verdict.method = head.method;
   verdict.target = head.target;
-  verdict.chunked = parser.chunked();
   const auto question = head.target.find('?');
   check_query(question == std::string_view::npos ? "" : head.target.substr(question + 1));
   auto match = routes().find(head.method, head.target.substr(0, question));
@@ -124,76 +103,67 @@ std::optional<std::size_t> judge(const Parser& parser, Verdict& verdict) {
 
 class Session {
  public:
-  Session(std::string_view input, std::size_t piece, std::uint32_t header_limit)
-      : input_(input), piece_(piece), header_limit_(header_limit) {
-    parser_.header_limit(header_limit);
-    parser_.body_limit(boost::none);
-    parser_.eager(false);
-    parser_.on_chunk_header(on_chunk_);
+  using Step = RequestReader::Step;
+
+  Session(std::string_view input, std::size_t piece, std::size_t head_limit) : input_(input), piece_(piece) {
+    reader_.begin();
+    reader_.limit_head(head_limit);
   }
 
   Verdict run() {
-    while (!parser_.is_header_done()) {
+    Step step = Step::more;
+    while (step == Step::more) {
       if (!receive()) return verdict_;
-      if (!put()) return refused();
-      // Beast's own limit is for what is in the buffer: fields that arrived whole have left it.
-      if (raw_.size() + (parser_.is_header_done() ? 0 : in_.size()) > header_limit_) return refused();
+      step = reader_.read_head();
     }
-    in_head_ = false;
-    require(raw_.ends_with("\r\n\r\n"), "a head ends in an empty line");
-    if (has_folded_line(raw_)) return refused();
-    check_lines();
-    const auto limit = judge(parser_, verdict_);
-    if (!limit) return refused();
-    const auto length = parser_.content_length();
-    if (length && *length > *limit) return refused();
-    parser_.body_limit(*limit);
-    parser_.eager(true);
-    // An unfinished chunked body has at least "0\r\n\r\n" to come; with less Beast trips over an assertion of its own.
-    const std::size_t least = parser_.chunked() ? 5 : 1;
-    while (!parser_.is_done()) {
-      const std::size_t before = in_.size();
-      if (in_.size() >= least && !put()) return refused();
-      const bool moved = !stalled_ && in_.size() < before;
-      if (!parser_.is_done() && (in_.size() < least || !moved) && !receive()) return verdict_;
+    if (step == Step::refused) return refused();
+    check_lines(reader_.raw_head());
+    verdict_.chunked = reader_.chunked();
+    const std::size_t limit = judge(reader_.head(), verdict_);
+    step = reader_.start_body(limit);
+    while (step == Step::more) {
+      if (!receive()) return verdict_;
+      step = reader_.read_body();
     }
+    if (step == Step::refused) return refused();
     verdict_.kind = Verdict::Kind::accepted;
-    verdict_.body = parser_.get().body();
-    verdict_.used = received_ - in_.size();
-    require(verdict_.body.size() <= *limit, "a body is within its limit");
-    require(!length || verdict_.body.size() == *length, "a body has the length that was announced");
+    verdict_.body = reader_.body();
+    verdict_.used = received_ - reader_.unread();
+    require(verdict_.body.size() <= limit, "a body is within its limit");
+    check_length();
     return verdict_;
   }
 
  private:
   bool receive() {
     const auto next = input_.substr(received_, piece_);
-    in_.append(next);
+    reader_.receive(next);
     received_ += next.size();
     return !next.empty();
   }
 
-  bool put() {
-    boost::system::error_code ec;
-    const std::size_t used = parser_.put(boost::asio::const_buffer(in_.data(), in_.size()), ec);
-    require(used <= in_.size(), "the parser uses what is there");
-    if (ec == http::error::bad_version) static_cast<void>(names_http_version(in_));
-    if (in_head_) raw_.append(in_, 0, used);
-    in_.erase(0, used);
-    stalled_ = ec == http::error::need_more;
-    return !ec || stalled_;
-  }
-
   /// RFC 9112 section 2.2: what a lenient reader would take for one more line is none.
-  void check_lines() const {
-    for (std::size_t i = 0; i < raw_.size(); ++i) {
-      require(raw_[i] != '\n' || (i > 0 && raw_[i - 1] == '\r'), "no bare LF in a head");
-      require(raw_[i] != '\r' || (i + 1 < raw_.size() && raw_[i + 1] == '\n'), "no bare CR in a head");
-      require(raw_[i] != '\0', "no NUL in a head");
+  static void check_lines(std::string_view raw) {
+    require(raw.ends_with("\r\n\r\n"), "a head ends in an empty line");
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+      require(raw[i] != '\n' || (i > 0 && raw[i - 1] == '\r'), "no bare LF in a head");
+      require(raw[i] != '\r' || (i + 1 < raw.size() && raw[i + 1] == '\n'), "no bare CR in a head");
+      require(raw[i] != '\0', "no NUL in a head");
     }
   }
 
-  static Verdict refused() {
+  void check_length() const {
+    for (const FieldView& field : reader_.head().fields) {
+      if (!equal_ignoring_case(field.name, "content-length")) continue;
+      require(verdict_.body.size() == std::stoull(std::string(field.value)),
+              "a body has the length that was announced");
+    }
+  }
+
+  Verdict refused() const {
+    const auto& problem = reader_.problem();
+    fuzz::require_printable(problem.message);
+    require(problem.status >= 400 && problem.status <= 505, "a refusal is an error");
     Verdict verdict;
     verdict.kind = Verdict::Kind::refused;
     return verdict;
@@ -201,17 +171,8 @@ class Session {
 
   std::string_view input_;
   std::size_t piece_;
-  std::size_t header_limit_;
   std::size_t received_ = 0;
-  bool stalled_ = false;
-  bool in_head_ = true;
-  std::string in_;
-  std::string raw_;  ///< the head as it came
-  std::function<void(std::uint64_t, boost::beast::string_view, boost::system::error_code&)> on_chunk_ =
-      [](std::uint64_t, boost::beast::string_view extension, boost::system::error_code& ec) {
-        if (!allowed_chunk_extension(view(extension))) ec = http::error::bad_chunk_extension;
-      };
-  Parser parser_;
+  RequestReader reader_;
   Verdict verdict_;
 };
 
@@ -248,8 +209,8 @@ void check_chunks(std::string_view bytes, const std::string& body) {
 // NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  constexpr std::uint32_t kHeaderLimits[] = {16 * 1024, 16 * 1024, 64, 256, 16 * 1024, 16 * 1024, 1024, 16 * 1024};
-  const std::uint32_t header_limit = kHeaderLimits[data[0] >> 5U];
+  constexpr std::size_t kHeaderLimits[] = {16 * 1024, 16 * 1024, 64, 256, 16 * 1024, 16 * 1024, 1024, 16 * 1024};
+  const std::size_t header_limit = kHeaderLimits[data[0] >> 5U];
   const std::size_t piece = data[0] & 31U;
   const std::string input = fuzz::text_of(data + 1, size - 1);
   if (input.empty()) return 0;

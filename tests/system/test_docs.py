@@ -112,7 +112,8 @@ class Manual(SystemTest):
     def test_its_routes_are_those_of_the_api(self):
         document = self.start_registry().get("/openapi.json")
         served = {f"{method.upper()} {path}": operation.get("security") == []
-                  for path, item in document["paths"].items() for method, operation in item.items() if method != "parameters"}
+                  for path, item in document["paths"].items()
+                  for method, operation in item.items() if method != "parameters"}
         documented = {cells[0]: cells[1] == "nothing"
                       for cells in rows(section(page("docs/registry.md"), "Routes")) if cells[0].split()[0].isupper()}
         self.assertEqual(documented, served)
@@ -150,8 +151,8 @@ class Readme(SystemTest):
         text = text.replace("build/release/bin/infinilm-registry", str(BINARY)).replace("wait=60s", "wait=100ms")
         if registry is not None:
             text = text.replace("http://127.0.0.1:8081", f"http://127.0.0.1:{registry.port}")
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=SOURCE_DIR, env=clean_environment(), text=True,
-                              capture_output=True, timeout=patience(60), check=False)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=SOURCE_DIR, env=clean_environment(),
+                              text=True, capture_output=True, timeout=patience(60), check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""), text)
         self.assertNotIn('{"error"', done.stdout, text)
         return done.stdout
@@ -165,8 +166,9 @@ class Readme(SystemTest):
             else:
                 self.assertEqual(text, "build/release/bin/infinilm-registry\n")
                 registry.restart()
-        for words in ("'gpu1' registered successfully", '"lease_remaining":', '"changes":[', '"health_status":"unhealthy"',
-                      "'gpu1' updated successfully", "infinilm_registry_services 2\n", "'gpu2' unregistered successfully"):
+        for words in ("'gpu1' registered successfully", '"lease_remaining":', '"changes":[',
+                      '"health_status":"unhealthy"', "'gpu1' updated successfully", "infinilm_registry_services 2\n",
+                      "'gpu2' unregistered successfully"):
             self.assertIn(words, said)
         self.assertEqual(registry.names(), [])
 

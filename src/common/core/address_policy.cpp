@@ -48,10 +48,10 @@ std::optional<std::string> AddressPolicy::refusal(const IpAddress& address) cons
 }
 
 bool looks_like_odd_ipv4(std::string_view host) {
-  if (IpAddress::parse(host)) return false;
-  if (host.ends_with('.')) host.remove_suffix(1);
-  const std::size_t dot = host.rfind('.');
-  return is_number(dot == std::string_view::npos ? host : host.substr(dot + 1));
+  const std::string_view name = host.ends_with('.') ? host.substr(0, host.size() - 1) : host;
+  const std::size_t dot = name.rfind('.');
+  const std::string_view last = dot == std::string_view::npos ? name : name.substr(dot + 1);
+  return is_number(last) && !IpAddress::parse(host);
 }
 
 }  // namespace svc

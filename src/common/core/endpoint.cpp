@@ -60,8 +60,8 @@ bool valid_host(std::string_view host) {
     return host.ends_with(']') && host.size() > 2 && is_ipv6(host.substr(1, host.size() - 2));
   }
   if (is_ipv6(host)) return true;
-  if (IpAddress::parse(host)) return true;
-  return valid_dns_name(host) && !looks_like_odd_ipv4(host);
+  if (!valid_dns_name(host)) return false;  // as IPv4 addresses are too
+  return !looks_like_odd_ipv4(host);
 }
 
 Result<Endpoint> parse_endpoint(std::string_view text) {

@@ -1,9 +1,10 @@
 #include "common/core/header_rules.hpp"
 
 #include <algorithm>
-#include <cstdint>
+#include <iterator>
 
 #include "common/core/endpoint.hpp"
+#include "common/core/head_chars.hpp"
 
 namespace svc {
 namespace {
@@ -12,23 +13,8 @@ using Refusal = std::optional<HeadRefusal>;
 
 Refusal refuse(std::string message) { return HeadRefusal{400, std::move(message)}; }
 
-bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-bool is_token_char(char c) {
-  return is_alnum(c) || (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
-}
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool is_value_char(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return c == '\t' || (byte >= 0x20 && byte != 0x7f);
-}
-
-bool is_target_char(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte > 0x20 && byte < 0x7f && c != '#';
-}
+/// "" = no problem.
+Refusal refuse_if(std::string_view problem) { return problem.empty() ? Refusal{} : refuse(std::string(problem)); }
 
 Refusal check_sizes(const HeadView& head, const HeadLimits& limits) {
   if (head.target.size() > limits.max_target_bytes) {
@@ -73,45 +59,6 @@ Refusal check_syntax(const FieldView& field) {
   return std::nullopt;
 }
 
-Refusal check_content_length(std::string_view value) {
-  value = trim_blanks(value);
-  if (value.empty()) return refuse("Content-Length is empty");
-  if (!std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-    return refuse("Content-Length must be digits only");
-  }
-  // 19 digits always fit 64 bits, so the sum below cannot wrap.
-  std::uint64_t length = 0;
-  if (value.size() > 19) return refuse("Content-Length is too large");
-  for (const char c : value) length = length * 10 + static_cast<std::uint64_t>(c - '0');
-  if (length > static_cast<std::uint64_t>(INT64_MAX)) return refuse("Content-Length is too large");
-  return std::nullopt;
-}
-
-Refusal check_host(std::string_view value) {
-  value = trim_blanks(value);
-  if (value.empty()) return refuse("Host is empty");
-  std::string_view host = value;
-  const std::size_t bracket = value.rfind(']');
-  const std::size_t colon = value.rfind(':');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    std::uint16_t port = 0;
-    if (!parse_port(value.substr(colon + 1), port)) return refuse("Host is not valid");
-    host = value.substr(0, colon);
-  }
-  // valid_host also takes a bare IPv6 address, which in this field would be ambiguous.
-  const bool bare_colon = !host.starts_with('[') && host.find(':') != std::string_view::npos;
-  if (bare_colon || !valid_host(host)) return refuse("Host is not valid");
-  return std::nullopt;
-}
-
-/// Content_Length: some servers behind a gateway read '_' as '-'.
-bool disguised(std::string_view name) {
-  if (name.find('_') == std::string_view::npos) return false;
-  std::string dashed(name);
-  std::replace(dashed.begin(), dashed.end(), '_', '-');
-  return equal_ignoring_case(dashed, "Content-Length") || equal_ignoring_case(dashed, "Transfer-Encoding");
-}
-
 struct Seen {
   bool host = false;
   bool length = false;
@@ -123,12 +70,13 @@ Refusal check_field(const FieldView& field, int version, Seen& seen) {
   if (equal_ignoring_case(field.name, "Host")) {
     if (seen.host) return refuse("Host is given twice");
     seen.host = true;
-    return check_host(field.value);
+    return refuse_if(host_problem(field.value));
   }
   if (equal_ignoring_case(field.name, "Content-Length")) {
     if (seen.length) return refuse("Content-Length is given twice");
     seen.length = true;
-    return check_content_length(field.value);
+    std::uint64_t length = 0;
+    return refuse_if(read_content_length(field.value, length));
   }
   if (equal_ignoring_case(field.name, "Transfer-Encoding")) {
     if (seen.encoding) return refuse("Transfer-Encoding is given twice");
@@ -139,11 +87,52 @@ Refusal check_field(const FieldView& field, int version, Seen& seen) {
     }
     return std::nullopt;
   }
-  if (disguised(field.name)) return refuse("header field '" + std::string(field.name) + "' is not allowed");
+  if (disguises_framing(field.name)) return refuse("header field '" + std::string(field.name) + "' is not allowed");
   return std::nullopt;
 }
 
 }  // namespace
+
+std::string_view read_content_length(std::string_view value, std::uint64_t& length) {
+  value = trim_blanks(value);
+  if (value.empty()) return "Content-Length is empty";
+  if (!std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+    return "Content-Length must be digits only";
+  }
+  // 19 digits always fit 64 bits, so the sum below cannot wrap.
+  if (value.size() > 19) return "Content-Length is too large";
+  std::uint64_t sum = 0;
+  for (const char c : value) sum = sum * 10 + static_cast<std::uint64_t>(c - '0');
+  if (sum > static_cast<std::uint64_t>(INT64_MAX)) return "Content-Length is too large";
+  length = sum;
+  return {};
+}
+
+std::string_view host_problem(std::string_view value) {
+  constexpr std::string_view kInvalid = "Host is not valid";
+  value = trim_blanks(value);
+  if (value.empty()) return "Host is empty";
+  std::string_view host = value;
+  const std::size_t bracket = value.rfind(']');
+  const std::size_t colon = value.rfind(':');
+  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
+    std::uint16_t port = 0;
+    if (!parse_port(value.substr(colon + 1), port)) return kInvalid;
+    host = value.substr(0, colon);
+  }
+  // valid_host also takes a bare IPv6 address, which in this field would be ambiguous.
+  const bool bare_colon = !host.starts_with('[') && host.find(':') != std::string_view::npos;
+  return bare_colon || !valid_host(host) ? kInvalid : std::string_view{};
+}
+
+bool disguises_framing(std::string_view name) {
+  constexpr std::string_view kFraming[] = {"content-length", "transfer-encoding"};
+  if (name.find('_') == std::string_view::npos) return false;
+  return std::any_of(std::begin(kFraming), std::end(kFraming), [name](std::string_view real) {
+    return std::equal(name.begin(), name.end(), real.begin(), real.end(),
+                      [](char x, char y) { return (x == '_' ? '-' : lower_char(x)) == y; });
+  });
+}
 
 std::optional<HeadRefusal> check_head(const HeadView& head, const HeadLimits& limits) {
   if (auto refusal = check_sizes(head, limits)) return refusal;
@@ -160,7 +149,8 @@ std::optional<HeadRefusal> check_head(const HeadView& head, const HeadLimits& li
 bool is_token(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char); }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower_char(x) == lower_char(y); });
 }
 
 std::string_view trim_blanks(std::string_view text) {

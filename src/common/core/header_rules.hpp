@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,6 +46,16 @@ struct HeadRefusal {
 ///  - Host: exactly one on HTTP/1.1, at most one on 1.0; host[:port] as valid_host and parse_port have it, IPv6 in
 ///    brackets
 [[nodiscard]] std::optional<HeadRefusal> check_head(const HeadView& head, const HeadLimits& limits = {});
+
+// Single rules of check_head, for readers that do it all in one pass. The problem as a sentence without a full stop;
+// "" = fine.
+
+/// Sets `length` when fine.
+[[nodiscard]] std::string_view read_content_length(std::string_view value, std::uint64_t& length);
+[[nodiscard]] std::string_view host_problem(std::string_view value);
+
+/// Content_Length, Transfer_Encoding: some servers behind a gateway read '_' as '-'.
+[[nodiscard]] bool disguises_framing(std::string_view name);
 
 /// RFC 9110 section 5.6.2: one or more of the token characters.
 [[nodiscard]] bool is_token(std::string_view text);

@@ -68,6 +68,10 @@ class JsonReader {
   bool known(std::span<const std::string_view> keys);
   /// For rules of the caller: "'path.key' " + rule. Kept only if it is the first.
   void fail(std::string_view key, std::string_view rule);
+  /// The error of a reader of something inside. Kept only if it is the first.
+  void adopt(const Error& inner) {
+    if (!error_) error_ = inner;
+  }
 
   [[nodiscard]] std::optional<Error> error() const { return error_; }
   /// "path.key", for messages.

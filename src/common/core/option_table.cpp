@@ -62,6 +62,19 @@ json lex_list(std::string_view text) {
   }
 }
 
+/// "a=b,c=d"; what has no '=' becomes a name without a value, and the reader's message then names it.
+json lex_map(std::string_view text) {
+  json object = json::object();
+  for (const json& item : lex_list(text)) {
+    const std::string& pair = item.get_ref<const std::string&>();
+    const std::size_t equals = pair.find('=');
+    const bool has_value = equals != std::string::npos;
+    object[std::string(trim_blanks(pair.substr(0, equals)))] =
+        std::string(has_value ? trim_blanks(std::string_view(pair).substr(equals + 1)) : std::string_view());
+  }
+  return object;
+}
+
 ordered_json seconds(Duration value) {
   const auto whole = std::chrono::duration_cast<std::chrono::seconds>(value);
   if (whole == value) return whole.count();
@@ -174,6 +187,39 @@ OptionTable& OptionTable::text_list(std::string key, std::vector<std::string>& t
              {read, lex_list, [&target] { return ordered_json(target); }});
 }
 
+OptionTable& OptionTable::text_map(std::string key, TextMap& target, std::string help) {
+  const auto read = [&target](JsonReader& reader, const std::string& name) {
+    const json* const object = reader.object(name);
+    if (object == nullptr) return false;
+    TextMap map;
+    JsonReader entries(*object, reader.path_of(name));
+    for (const auto& entry : object->items()) {
+      if (entry.key().empty()) entries.fail("", "must not have an empty name");
+      if (!entries.text(entry.key(), map[entry.key()], TextLimits{.min = 1}))
+        entries.fail(entry.key(), "must be a text");
+    }
+    if (const auto error = entries.error()) {
+      reader.adopt(*error);
+      return false;
+    }
+    target = std::move(map);
+    return true;
+  };
+  std::vector<std::string> pairs;
+  for (const auto& [from, to] : target) pairs.push_back(from + "=" + to);
+  return add(option(std::move(key), "map", "", std::move(help), words(pairs, ",")),
+             {read, lex_map, [&target] { return ordered_json(target); }});
+}
+
+OptionTable& OptionTable::alias(std::string_view key, std::string flag, std::string env) {
+  const auto option =
+      std::find_if(options_.begin(), options_.end(), [key](const Option& declared) { return declared.key == key; });
+  assert(option != options_.end());
+  option->flag_alias = std::move(flag);
+  option->env_alias = std::move(env);
+  return *this;
+}
+
 Result<void> OptionTable::read_json(const json& section_object) {
   JsonReader reader(section_object, section_);
   std::vector<std::string_view> keys;
@@ -186,9 +232,12 @@ Result<void> OptionTable::read_json(const json& section_object) {
 
 Result<void> OptionTable::read_env(const Getenv& getenv) {
   for (std::size_t i = 0; i < options_.size(); ++i) {
-    const auto text = getenv(options_[i].env);
-    if (!text || text->empty()) continue;
-    if (auto done = set_at(i, *text, options_[i].env); done.has_error()) return done;
+    for (const std::string& name : {options_[i].env, options_[i].env_alias}) {
+      const auto text = name.empty() ? std::nullopt : getenv(name);
+      if (!text || text->empty()) continue;
+      if (auto done = set_at(i, *text, name); done.has_error()) return done;
+      break;
+    }
   }
   return {};
 }

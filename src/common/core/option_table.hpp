@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
@@ -29,12 +30,15 @@ class OptionTable {
     std::string key;           ///< "health_interval": name in the file, under the section
     std::string flag;          ///< "--health-interval"
     std::string env;           ///< "INFINILM_REGISTRY_HEALTH_INTERVAL"
-    std::string kind;          ///< "integer" "number" "duration" "text" "flag" "choice" "list"
+    std::string flag_alias;    ///< "--router-port": another name of the flag, "" if none
+    std::string env_alias;     ///< another name of the variable, read when that is unset; "" if none
+    std::string kind;          ///< "integer" "number" "duration" "text" "flag" "choice" "list" "map"
     std::string bounds;        ///< "1 to 65535", "1s to 1h", "text, json", "" if none
     std::string help;          ///< one sentence
     std::string default_text;  ///< the target's value when declared, as set() would take it
     bool is_flag = false;      ///< may stand without a value on the command line
   };
+  using TextMap = std::map<std::string, std::string, std::less<>>;
   using Getenv = std::function<std::optional<std::string>(const std::string&)>;
 
   /// section: prefix of messages, "registry"; env_prefix: "INFINILM_REGISTRY".
@@ -59,13 +63,18 @@ class OptionTable {
   OptionTable& flag(std::string key, bool& target, std::string help);
   OptionTable& choice(std::string key, std::string& target, std::vector<std::string> values, std::string help);
   OptionTable& text_list(std::string key, std::vector<std::string>& target, std::string help);
+  /// An object of strings; as text "name=value,name=value". Names and values are not empty.
+  OptionTable& text_map(std::string key, TextMap& target, std::string help);
+  /// Further names of a declared option, from an earlier implementation: "--router-port", "PROXY_TIMEOUT_SECONDS"; "" =
+  /// none.
+  OptionTable& alias(std::string_view key, std::string flag, std::string env);
 
   /// The section's object. Unknown key: "unknown key 'registry.prot'; did you mean 'port'?". Values before the first
   /// bad one may already be set: an error here ends the start.
   [[nodiscard]] Result<void> read_json(const nlohmann::json& section_object);
   /// Variables that are unset or empty change nothing. Errors name the variable.
   [[nodiscard]] Result<void> read_env(const Getenv& getenv);
-  /// Text as in flags: booleans true/false/yes/no/on/off/1/0, lists comma separated ("" = empty list).
+  /// Text as in flags: booleans true/false/yes/no/on/off/1/0, lists and maps comma separated ("" = empty).
   /// origin: how the user wrote it ("--port"), for the message. Unknown key: error with the nearest name.
   [[nodiscard]] Result<void> set(std::string_view key, std::string_view text, std::string_view origin);
 

@@ -33,7 +33,7 @@ std::string value_of(const CLI::Option& given, const OptionTable::Option& option
   const bool bare = values.empty() || values.back().empty() || values.back() == "{}";
   if (option.is_flag) return bare ? "true" : values.back();
   if (values.empty()) return {};
-  if (option.kind != "list") return values.back();
+  if (option.kind != "list" && option.kind != "map") return values.back();
   std::string joined;
   for (const std::string& value : values) joined += (joined.empty() ? "" : ",") + value;
   return joined;
@@ -109,10 +109,12 @@ Result<DaemonCli> parse_command_line(const CliSpec& spec, const OptionTable& opt
   std::vector<std::string_view> flags = {"--config", "--check-config", "--print-config", "--version", "--help"};
   std::vector<const CLI::Option*> given;
   for (const OptionTable::Option& option : options.options()) {
-    CLI::Option* const added = app.add_option(option.flag)->take_all();
+    const std::string names = option.flag + (option.flag_alias.empty() ? "" : "," + option.flag_alias);
+    CLI::Option* const added = app.add_option(names)->take_all();
     added->expected(option.is_flag ? 0 : 1, 1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     given.push_back(added);
     flags.push_back(option.flag);
+    if (!option.flag_alias.empty()) flags.push_back(option.flag_alias);
   }
 
   try {

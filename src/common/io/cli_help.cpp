@@ -58,6 +58,9 @@ std::string help_text(const CliSpec& spec, const OptionTable& options) {
   out += "environment,\nthe environment over the file):\n";
   for (const OptionTable::Option& option : options.options()) {
     std::string help = option.help;
+    for (const std::string& alias : {option.flag_alias, option.env_alias}) {
+      if (!alias.empty()) help += "; also " + alias;
+    }
     if (!option.bounds.empty()) help += "; " + option.bounds;
     help += "; default " + (option.default_text.empty() ? "empty" : option.default_text);
     help += "; env " + option.env;

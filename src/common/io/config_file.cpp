@@ -54,12 +54,17 @@ Error unknown_section(const std::string& path, const std::string& key, std::span
 
 }  // namespace
 
-Result<nlohmann::json> read_config_file(const std::string& path) {
+Result<nlohmann::json> read_json_file(const std::string& path) {
   auto text = read_text(path);
   if (text.has_error()) return text.error();
   auto parsed = parse_json(*text);
   if (parsed.has_error()) return invalid(locate(path, parsed.error().to_string()));
-  if (!parsed->is_object()) return invalid(path + ": the file must hold one JSON object");
+  return parsed;
+}
+
+Result<nlohmann::json> read_config_file(const std::string& path) {
+  auto parsed = read_json_file(path);
+  if (parsed.has_value() && !parsed->is_object()) return invalid(path + ": the file must hold one JSON object");
   return parsed;
 }
 

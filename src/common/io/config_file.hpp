@@ -17,6 +17,9 @@ inline constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
 /// Blocks while it reads: for the start and for SIGHUP.
 Result<nlohmann::json> read_config_file(const std::string& path);
 
+/// The same for a file that may hold any JSON value.
+Result<nlohmann::json> read_json_file(const std::string& path);
+
 /// Are all top-level keys of `file` among `sections`? Keys that begin with '_' or '$' are comments and always allowed.
 /// Error: "PATH: unknown section 'registy'; did you mean 'registry'?"
 Result<void> check_sections(const nlohmann::json& file, const std::string& path,

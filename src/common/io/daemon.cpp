@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -26,7 +27,7 @@ namespace svc {
 namespace {
 
 /// How long the io_context may go on after DaemonApp::stop() until everything cancelled has ended.
-constexpr std::chrono::seconds kStopGrace{3};
+constexpr std::chrono::seconds kStopGrace{1};
 
 enum class Phase { parse, validate, log, bind, start, run, drain, stop };
 
@@ -113,6 +114,7 @@ class Daemon {
     }
     stop();
     log_.info("stopped", {{"exit_code", code(exit_)}});
+    if (!io_.stopped()) leave();
     return code(exit_);
   }
 
@@ -219,11 +221,14 @@ class Daemon {
       io_.run_for(kStopGrace);
       return {};
     });
-    if (!io_.stopped()) {
-      log_.warn("work was left over at the end");
-      // Coroutines that still hang in the io_context refer to the app when they are destroyed with it.
-      (void)app_.release();
-    }
+    if (!io_.stopped()) log_.warn("work was left over at the end");
+  }
+
+  // What hangs may hang for long (a name server that does not answer), and destroying the io_context waits for it.
+  [[noreturn]] void leave() {
+    shutdown_logging();
+    std::fflush(nullptr);
+    std::_Exit(code(exit_));
   }
 
   const DaemonDefinition& definition_;

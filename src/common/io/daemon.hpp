@@ -70,6 +70,8 @@ struct DaemonDefinition {
 };
 
 /// Runs the daemon on the calling thread and returns the exit code (ExitCode). To be called from main, once at a time.
+/// When work is left over a second after DaemonApp::stop() it does not return: the process ends at once, with that
+/// code.
 int run_daemon(int argc, const char* const* argv, const DaemonDefinition& definition);
 
 }  // namespace svc

@@ -1,5 +1,6 @@
 #include "common/io/http_client.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/error.hpp>
 #include <boost/beast/http/error.hpp>
@@ -18,6 +19,7 @@ using Parser = http::response_parser<http::string_body>;
 
 constexpr std::uint32_t kMaxHeadBytes = 16 * 1024;
 constexpr std::size_t kReadBytes = 4096;
+constexpr Duration kLeastPerAddress = std::chrono::milliseconds(250);
 
 std::string request_text(const HttpCall& call, const std::string& user_agent) {
   std::string text = call.method + " " + call.url.target() + " HTTP/1.1\r\nHost: " + call.url.host_field() +
@@ -36,6 +38,13 @@ Error connect_error(const std::string& to, const error_code& ec) {
     return connect_failed("nothing listens on " + to, ec.message());
   }
   return unavailable("cannot connect to " + to, ec.message());
+}
+
+/// One of `addresses` that are still to be tried must not use up the time of all.
+Deadline share_of(Deadline whole, std::size_t addresses) {
+  const TimePoint now = steady_now();
+  const Duration share = whole.left(now) / static_cast<Duration::rep>(addresses);
+  return Deadline::earlier_of(whole, Deadline::after(now, std::max(share, kLeastPerAddress)));
 }
 
 HttpReply reply_of(Parser& parser) {
@@ -141,21 +150,29 @@ asio::awaitable<Result<tcp::socket>> HttpClient::connect(const Endpoint& to, Dea
     co_return addresses.error();
   }
   Error last = unavailable("the name '" + to.host + "' has no address");
+  Resolver::Addresses allowed;
   for (const auto& address : *addresses) {
     if (const auto refusal = policy_.refusal(to_ip_address(address))) {
       last = Error{Errc::forbidden, ErrorSource::self, false, "not allowed to connect: " + *refusal, ""};
-      continue;
+    } else {
+      allowed.push_back(address);
     }
+  }
+  for (std::size_t i = 0; i < allowed.size(); ++i) {
     Stream stream{tcp::socket(executor_)};
-    const DeadlineGuard guard(executor_, stream, deadline);
-    auto [ec] = co_await stream.socket().async_connect({address, to.port}, kTok);
+    const DeadlineGuard guard(executor_, stream, share_of(deadline, allowed.size() - i));
+    auto [ec] = co_await stream.socket().async_connect({allowed[i], to.port}, kTok);
     if (!ec) {
       co_return std::move(stream.socket());
     }
     if (guard.expired()) {
-      co_return timed_out("connecting to " + to.to_string() + " took too long");
+      last = timed_out("connecting to " + to.to_string() + " took too long");
+    } else {
+      last = connect_error(to.to_string(), ec);
     }
-    last = connect_error(to.to_string(), ec);
+    if (deadline.expired(steady_now())) {
+      break;
+    }
   }
   co_return last;
 }

@@ -94,7 +94,7 @@ void HttpSession::watch_client() {
 
 asio::awaitable<HttpResponse> HttpSession::handle(const HttpRoute& route) {
   enter(Phase::handler, Duration::max());
-  request_.body = parser_->get().body();
+  request_.body = reader_.body();
   request_.wait = nullptr;
   if (route.may_wait) {
     request_.wait = &wait_.emplace();
@@ -112,6 +112,9 @@ asio::awaitable<HttpResponse> HttpSession::handle(const HttpRoute& route) {
     stream_.cancel();
   }
   if (escaped) {
+    if (server_.stopped_ && is_cancellation(escaped)) {
+      std::rethrow_exception(escaped);  // a hard stop: nobody is left to answer
+    }
     try {
       std::rethrow_exception(escaped);
     } catch (const std::exception& e) {

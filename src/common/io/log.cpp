@@ -120,6 +120,19 @@ class LogCore {
     if (tap_) tap_(level, logger, line);
   }
 
+  void emit_block(std::string_view logger, std::string_view lines) {
+    if (lines.empty()) return;
+    lines.remove_suffix(1);  // the sinks end lines
+    const std::lock_guard lock(mutex_);
+    (outputs_.file ? outputs_.file_only : outputs_.everywhere)->log(spdlog::level::info, lines);
+    while (tap_) {
+      const auto end = lines.find('\n');
+      tap_(LogLevel::info, logger, lines.substr(0, end));
+      if (end == std::string_view::npos) break;
+      lines.remove_prefix(end + 1);
+    }
+  }
+
   [[nodiscard]] bool json() const { return json_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
@@ -179,6 +192,8 @@ void Logger::write(LogLevel level, std::string_view message, Fields fields, bool
   append(line, wall_now(), level, name_->name, message, fields);
   core().emit(level, name_->name, line, to_terminal);
 }
+
+void Logger::write_block(std::string_view lines) const { core().emit_block(name_->name, lines); }
 
 void add_log_options(OptionTable& options, LogSettings& settings) {
   options

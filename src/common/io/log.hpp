@@ -66,6 +66,9 @@ class Logger {
   void error_in_file(std::string_view message, Fields fields = {}) const {
     if (enabled(LogLevel::error)) write(LogLevel::error, message, fields, false);
   }
+  /// Lines made elsewhere (log_line.hpp), each with its line end, in one write: to the log file, or to the terminal when there
+  /// is none. For what has a line per request. The level is not asked.
+  void write_block(std::string_view lines) const;
   [[nodiscard]] bool enabled(LogLevel level) const { return level >= level_->load(std::memory_order_relaxed); }
 
  private:

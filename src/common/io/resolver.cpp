@@ -1,11 +1,28 @@
 #include "common/io/resolver.hpp"
 
+#include <utility>
+
 namespace svc {
 
-Resolver::Resolver(asio::any_io_executor executor, ResolverSettings settings)
-    : executor_(executor), settings_(settings), resolver_(executor) {}
+Resolver::Resolver(asio::any_io_executor executor, ResolverSettings settings, LookUp look_up)
+    : executor_(executor),
+      settings_(settings),
+      resolver_(executor),
+      look_up_(look_up ? std::move(look_up) : of_the_system()) {}
 
 Resolver::~Resolver() = default;
+
+Resolver::LookUp Resolver::of_the_system() {
+  return [this](const std::string& host, std::function<void(const error_code&, Addresses)> done) {
+    resolver_.async_resolve(host, "", [done = std::move(done)](const error_code& ec, const auto& results) {
+      Addresses addresses;
+      for (const auto& result : results) {
+        addresses.push_back(result.endpoint().address());
+      }
+      done(ec, std::move(addresses));
+    });
+  };
+}
 
 asio::awaitable<Result<Resolver::Addresses>> Resolver::resolve(std::string host, Deadline deadline) {
   error_code ec;
@@ -13,14 +30,21 @@ asio::awaitable<Result<Resolver::Addresses>> Resolver::resolve(std::string host,
   if (!ec) {
     co_return Addresses{numeric};
   }
-  auto& slot = entries_[host];
-  if (!slot || (!slot->pending && slot->expires <= steady_now())) {
-    slot = std::make_shared<Entry>();
-    look_up(host, slot);
+  const TimePoint asked = steady_now();
+  const auto found = entries_.find(host);
+  auto entry = found == entries_.end() ? nullptr : found->second;
+  if (!entry || (!entry->pending && entry->expires <= asked)) {
+    if (*pending_ < settings_.max_pending) {
+      if (!entry) {
+        entry = entries_.emplace(host, std::make_shared<Entry>()).first->second;
+      }
+      look_up(host, entry);
+      make_room(asked);
+    } else if (!entry || !stands_in(*entry, asked)) {
+      co_return unavailable("the name '" + host + "' cannot be looked up: too many other names wait to be");
+    }
   }
-  const auto entry = slot;
-  make_room(steady_now());
-  if (entry->pending) {
+  if (entry->pending && !stands_in(*entry, asked)) {
     Timer wait(executor_, deadline.when());
     const auto place = entry->waiters.insert(entry->waiters.end(), &wait);
     co_await wait.async_wait(kTok);
@@ -29,24 +53,32 @@ asio::awaitable<Result<Resolver::Addresses>> Resolver::resolve(std::string host,
       co_return timed_out("looking up the name '" + host + "' took too long");
     }
   }
+  if ((entry->pending || !entry->answer) && stands_in(*entry, steady_now())) {
+    co_return entry->good;
+  }
   co_return entry->answer;
 }
 
-void Resolver::look_up(const std::string& host, std::shared_ptr<Entry> entry) {
+bool Resolver::stands_in(const Entry& entry, TimePoint now) const {
+  return !entry.good.empty() && now - entry.good_since < settings_.keep_stale;
+}
+
+void Resolver::look_up(const std::string& host, const std::shared_ptr<Entry>& entry) {
   entry->pending = true;
-  resolver_.async_resolve(host, "", [entry, host, settings = settings_](const error_code& ec, const auto& results) {
-    Addresses addresses;
-    for (const auto& result : results) {
-      addresses.push_back(result.endpoint().address());
-    }
+  ++*pending_;
+  look_up_(host, [entry, host, settings = settings_, pending = pending_](const error_code& ec, Addresses addresses) {
+    const TimePoint now = steady_now();
     const bool failed = ec || addresses.empty();
     if (failed) {
       entry->answer = unavailable("the name '" + host + "' cannot be resolved", ec.message());
     } else {
+      entry->good = addresses;
+      entry->good_since = now;
       entry->answer = std::move(addresses);
     }
-    entry->expires = steady_now() + (failed ? settings.keep_failure : settings.keep);
+    entry->expires = now + (failed ? settings.keep_failure : settings.keep);
     entry->pending = false;
+    --*pending;
     for (Timer* waiter : entry->waiters) {
       waiter->cancel();
     }
@@ -57,7 +89,10 @@ void Resolver::make_room(TimePoint now) {
   if (entries_.size() <= settings_.max_names) {
     return;
   }
-  std::erase_if(entries_, [now](const auto& item) { return !item.second->pending && item.second->expires <= now; });
+  std::erase_if(entries_, [this, now](const auto& item) {
+    const Entry& entry = *item.second;
+    return !entry.pending && entry.expires <= now && !stands_in(entry, now);
+  });
   if (entries_.size() > settings_.max_names) {
     std::erase_if(entries_, [](const auto& item) { return !item.second->pending; });
   }

@@ -1,5 +1,6 @@
 #include "common/io/stream.hpp"
 
+#include <openssl/err.h>
 #include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
@@ -23,6 +24,7 @@ struct Stream::Tls {
   TlsContext context;  // keeps the certificates of this connection alive across reloads
   ssl::stream<tcp::socket&> stream;
   std::vector<char> buffer;
+  bool writing = false;  // or a write has failed: what would be sent now comes in the middle of a record
 };
 
 Stream::Stream(tcp::socket socket) : socket_(std::move(socket)) {}
@@ -79,10 +81,12 @@ asio::awaitable<error_code> Stream::write(std::string_view first, std::string_vi
     if (buffer.size() == 0) {
       continue;
     }
+    tls_->writing = true;
     auto [ec, n] = co_await asio::async_write(tls_->stream, buffer, kTok);
     if (ec) {
       co_return ec;
     }
+    tls_->writing = false;
   }
   co_return error_code{};
 }
@@ -108,8 +112,30 @@ asio::awaitable<error_code> Stream::write_plain(std::array<asio::const_buffer, 2
   }
 }
 
+// By hand: Asio's shutdown goes on to wait for the peer's close_notify, and OpenSSL gives up reading when data comes
+// instead, which a client that is still sending its body must be allowed.
+void Stream::notify_close() {
+  if (!tls_ || tls_->writing || !socket_.is_open() || SSL_is_init_finished(tls_->stream.native_handle()) == 0) {
+    return;
+  }
+  BIO* const out = BIO_new(BIO_s_mem());
+  if (out == nullptr) {
+    return;
+  }
+  tls_->writing = true;  // nothing may follow a close_notify
+  SSL_set0_wbio(tls_->stream.native_handle(), out);
+  SSL_shutdown(tls_->stream.native_handle());
+  std::array<char, 256> alert;
+  const int length = BIO_read(out, alert.data(), static_cast<int>(alert.size()));
+  if (length > 0) {
+    ::send(socket_.native_handle(), alert.data(), static_cast<std::size_t>(length), MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+  ERR_clear_error();
+}
+
 void Stream::shutdown_send() {
   error_code ignored;
+  notify_close();
   socket_.shutdown(tcp::socket::shutdown_send, ignored);
 }
 
@@ -120,6 +146,7 @@ void Stream::cancel() {
 
 void Stream::close() {
   error_code ignored;
+  notify_close();
   socket_.shutdown(tcp::socket::shutdown_both, ignored);
   socket_.close(ignored);
 }

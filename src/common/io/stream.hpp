@@ -35,13 +35,17 @@ class Stream {
   /// Verifies that the peer's certificate is for `host`.
   asio::awaitable<error_code> connect_tls(TlsContext context, const std::string& host);
 
-  /// Waits for bytes. Plain streams fill `scratch`, which is untouched while waiting and may be shared by all streams of
-  /// the thread; under TLS the data lies in a buffer of the stream's own. error eof at the orderly end.
+  /// Waits for bytes. Plain streams fill `scratch`, which is untouched while waiting and may be shared by all streams
+  /// of the thread; under TLS the data lies in a buffer of the stream's own. error eof at the orderly end; any other
+  /// error means that the stream was cut. Under TLS that includes a FIN without close_notify (ssl stream_truncated),
+  /// which anyone on the way can send: a message that is complete by its own framing is fine, and between messages it
+  /// is an end like any other, but a body "until the connection closes" is not known to be complete.
   asio::awaitable<ReadResult> read_some(std::span<char> scratch);
   /// Writes all of both buffers (the second may be empty) or fails.
   asio::awaitable<error_code> write(std::string_view first, std::string_view second = {});
 
-  /// Tells the peer that nothing more will come; reading goes on.
+  /// Tells the peer that nothing more will come, under TLS with close_notify as well, as far as that goes without
+  /// waiting; reading goes on.
   void shutdown_send();
   /// Ends pending operations; the connection stays usable.
   void cancel();
@@ -58,6 +62,7 @@ class Stream {
 
  private:
   struct Tls;
+  void notify_close();
   asio::awaitable<error_code> write_plain(std::array<asio::const_buffer, 2> buffers);
 
   tcp::socket socket_;

@@ -3,8 +3,20 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
 
 namespace svc {
+
+bool is_cancellation(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const boost::system::system_error& e) {
+    return e.code() == asio::error::operation_aborted;
+  } catch (...) {
+    return false;
+  }
+}
 
 TaskGroup::TaskGroup(asio::any_io_executor executor, std::function<void(const char*, const std::string&)> on_exception)
     : executor_(std::move(executor)), on_exception_(std::move(on_exception)), idle_(executor_) {}
@@ -23,7 +35,7 @@ bool TaskGroup::spawn(const char* name, asio::awaitable<void> task) {
 }
 
 void TaskGroup::ended(Tasks::iterator task, const char* name, const std::exception_ptr& error) {
-  if (error) {
+  if (error && !(cancelled_ && is_cancellation(error))) {
     try {
       std::rethrow_exception(error);
     } catch (const std::exception& e) {
@@ -41,6 +53,7 @@ void TaskGroup::ended(Tasks::iterator task, const char* name, const std::excepti
 void TaskGroup::cancel() {
   // On the executor, always: a signal that is raised elsewhere only queues a look at the task's own signal, which may be gone
   // by the time that look is taken.
+  cancelled_ = true;
   asio::dispatch(executor_, [this] {
     // A task may end (and leave the list) while its signal is emitted.
     for (auto at = tasks_.begin(); at != tasks_.end();) {

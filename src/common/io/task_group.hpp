@@ -13,9 +13,13 @@
 
 namespace svc {
 
+/// Is it what a cancelled coroutine throws at its next wait? After a cancellation that is the way to end, not a bug.
+bool is_cancellation(const std::exception_ptr& error);
+
 class TaskGroup {
  public:
-  /// `on_exception` gets the text of an exception that escaped a task: a bug worth a log line.
+  /// `on_exception` gets the text of an exception that escaped a task: a bug worth a log line. A task that was
+  /// cancelled may end with operation_aborted.
   TaskGroup(asio::any_io_executor executor,
             std::function<void(const char* task, const std::string& what)> on_exception);
   ~TaskGroup();  ///< must be idle
@@ -42,6 +46,7 @@ class TaskGroup {
   Timer idle_;
   Tasks tasks_;
   bool closed_ = false;
+  bool cancelled_ = false;
 };
 
 }  // namespace svc

@@ -34,8 +34,6 @@ Result<TlsContext> make_base(ssl::context::method method) {
     error.message = "the TLS library refuses the cipher suites of this build";
     return error;
   }
-  // A peer that closes without close_notify is handled as the end of the connection, as plain TCP would be.
-  SSL_CTX_set_options(native, SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
   return context;
 }

@@ -35,12 +35,31 @@ bool probed_differently(const ServiceEntry& before, const wire::ServiceSpec& aft
 
 }  // namespace
 
-Result<Change> RegistryState::plan_register(wire::ServiceSpec spec, TimePoint now, std::size_t new_names_in_flight) {
+std::size_t metadata_bytes_of(const wire::ServiceSpec& spec) {
+  std::size_t bytes = spec.metadata_json.size();
+  for (const auto& model : spec.models) bytes += model.size();
+  return bytes;
+}
+
+// What does not grow is never refused: a limit that was lowered must not keep agents from coming back.
+std::optional<Error> RegistryState::refuse_metadata(const wire::ServiceSpec& spec, const Node* present,
+                                                    InFlight in_flight) const {
+  const std::size_t before = present == nullptr ? 0 : present->metadata_bytes;
+  const std::size_t after = metadata_bytes_of(spec);
+  const std::size_t total = metadata_bytes_ + in_flight.metadata_bytes - before + after;
+  if (after <= before || total <= settings_.max_metadata_total_bytes) return std::nullopt;
+  return limit_exceeded("The registry is full: the metadata and models of all services would take " +
+                        std::to_string(total) + " bytes, more than the limit of " +
+                        std::to_string(settings_.max_metadata_total_bytes) + " (max_metadata_total_bytes)");
+}
+
+Result<Change> RegistryState::plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight) {
   observe(now);
   Change change;
   change.cause = Change::Cause::registered;
   change.service.generation = generation_ + 1;
-  if (const Node* present = find_node(spec.name)) {
+  const Node* const present = find_node(spec.name);
+  if (present != nullptr) {
     if (lease_alive(*present, now) && !same_address(present->stored.spec, spec)) {
       change.name_conflict = true;
       change.previous_address = address_of(present->stored.spec);
@@ -52,21 +71,24 @@ Result<Change> RegistryState::plan_register(wire::ServiceSpec spec, TimePoint no
                       "; unregister it first or wait until its lease ends in " + std::to_string(seconds.count()) +
                       " s");
     }
-  } else if (size() + new_names_in_flight >= settings_.max_services) {
-    return limit_exceeded("The registry is full: " + std::to_string(size() + new_names_in_flight) +
+  } else if (size() + in_flight.new_names >= settings_.max_services) {
+    return limit_exceeded("The registry is full: " + std::to_string(size() + in_flight.new_names) +
                           " services are registered, the limit (max_services)");
   }
+  if (auto refusal = refuse_metadata(spec, present, in_flight)) return *std::move(refusal);
   change.service.spec = std::move(spec);
   return change;
 }
 
-Result<Change> RegistryState::plan_update(std::string_view name, const wire::ServicePatch& patch, TimePoint now) {
+Result<Change> RegistryState::plan_update(std::string_view name, const wire::ServicePatch& patch, TimePoint now,
+                                          InFlight in_flight) {
   observe(now);
   const Node* const node = find_node(name);
   if (node == nullptr) return no_such_service(name);
   Change change;
   change.cause = Change::Cause::updated;
   change.service = StoredService{wire::patched(node->stored.spec, patch), node->stored.generation};
+  if (auto refusal = refuse_metadata(change.service.spec, node, in_flight)) return *std::move(refusal);
   return change;
 }
 

@@ -30,6 +30,7 @@ void RegistryState::restore(std::vector<StoredService> services, TimePoint now, 
     node.last_heartbeat = wall_now;
     node.revision = log_.revision();
     deadlines_.set(node, node.lease.ends(grace_from_));
+    count(node);
   }
 }
 
@@ -73,6 +74,8 @@ void RegistryState::erase(Node& node) {
   constexpr std::size_t kWorthCompacting = 64;
   deadlines_.withdraw(node);
   if (!node.lease_reported_dead) --alive_;
+  if (node.counted_healthy) --healthy_;
+  metadata_bytes_ -= node.metadata_bytes;
   index_.erase(index_.find(node.stored.spec.name));
   order_[node.place].reset();
   if (order_.size() < kWorthCompacting || order_.size() < 2 * index_.size()) return;
@@ -82,6 +85,9 @@ void RegistryState::erase(Node& node) {
 
 void RegistryState::fill(Node& node, StoredService stored) {
   node.stored = std::move(stored);
+  metadata_bytes_ -= node.metadata_bytes;
+  node.metadata_bytes = metadata_bytes_of(node.stored.spec);
+  metadata_bytes_ += node.metadata_bytes;
   node.facts = wire::facts_of(node.stored.spec.metadata_json);
   node.lease.terms = terms_of(node.stored.spec);
   node.static_json = wire::static_service_json(node.stored.spec, node.facts);
@@ -99,7 +105,16 @@ bool RegistryState::stale(const ServiceEntry& entry, TimePoint now) const {
   return !lease_alive(entry, now) && entry.lease.removable(now, grace_from_);
 }
 
+void RegistryState::count(Node& node) {
+  const bool healthy = node.stored.spec.status == wire::kStatusRunning && !node.lease_reported_dead &&
+                       node.health.status() != HealthStatus::unhealthy;
+  if (healthy != node.counted_healthy) healthy ? ++healthy_ : --healthy_;
+  node.counted_healthy = healthy;
+}
+
+// Whatever makes a service healthy or not raises an event, after the change.
 void RegistryState::raise(Node& node, EventKind kind, std::string detail, std::vector<Event>& events) {
+  count(node);
   events.push_back(log_.append(kind, node.stored.spec.name, std::move(detail)));
   node.revision = log_.revision();
 }
@@ -162,7 +177,7 @@ std::vector<Event> RegistryState::advance(TimePoint now) {
     node.lease_reported_dead = true;
     --alive_;
     raise(node, EventKind::lease_expired, "no heartbeat for " + in_seconds(now - node.lease.renewed_at), events);
-    guard_.lease_expired(now, size(), alive_);
+    guard_.lease_expired(now, node.lease.terms.alive_for, size(), alive_);
   }
   guard_.review(now, size(), alive_);
   return events;

@@ -49,6 +49,7 @@ struct StateSettings {
   RemovalSettings removal;
   NameConflictPolicy on_name_conflict = NameConflictPolicy::accept;
   std::size_t max_services = 100'000;
+  std::size_t max_metadata_total_bytes = 256UL * 1024 * 1024;  ///< metadata and model names of all services together
   std::size_t event_log_capacity = 16'384;
   /// A gap between two observed times longer than this means that the registry itself was stopped (SIGSTOP, a suspended
   /// machine): every lease then gets one full term from the end of the gap. Must exceed the caller's tick.
@@ -73,6 +74,15 @@ struct Change {
   std::string previous_address;  ///< host:port it had, when name_conflict
   bool renews_lease = true;
 };
+
+/// What the changes that are being stored just now will add.
+struct InFlight {
+  std::size_t new_names = 0;
+  std::size_t metadata_bytes = 0;
+};
+
+/// What a service counts against StateSettings::max_metadata_total_bytes.
+std::size_t metadata_bytes_of(const wire::ServiceSpec& spec);
 
 /// A service as it is now. References are valid until the next non-const call.
 struct ServiceEntry {
@@ -111,10 +121,11 @@ class RegistryState {
   void reconfigure(const StateSettings& settings);
 
   // -- durable changes ------------------------------------------------------------------------------------------------
-  /// Errors: limit_exceeded (max_services, counting `new_names_in_flight`), conflict (name held, policy reject).
-  Result<Change> plan_register(wire::ServiceSpec spec, TimePoint now, std::size_t new_names_in_flight = 0);
-  /// Errors: not_found.
-  Result<Change> plan_update(std::string_view name, const wire::ServicePatch& patch, TimePoint now);
+  /// Errors: limit_exceeded (max_services, max_metadata_total_bytes), conflict (name held, policy reject).
+  Result<Change> plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight = {});
+  /// Errors: not_found, limit_exceeded (max_metadata_total_bytes).
+  Result<Change> plan_update(std::string_view name, const wire::ServicePatch& patch, TimePoint now,
+                             InFlight in_flight = {});
   Result<Change> plan_remove(std::string_view name, TimePoint now);
   /// Services to remove in this sweep: stale for longer than their removal time-out, at most the guard's share of the
   /// fleet (random choice: `random` returns uniform 64-bit values), none while removal is on hold.
@@ -153,6 +164,8 @@ class RegistryState {
   std::size_t size() const { return index_.size(); }
   std::uint64_t pauses() const { return pauses_; }  ///< how often this process itself was found to have been stopped
   std::size_t alive() const { return alive_; }      ///< services whose lease has not been reported dead
+  std::size_t healthy() const { return healthy_; }  ///< how many is_healthy() is true of, as of the last advance()
+  std::size_t metadata_bytes() const { return metadata_bytes_; }
   Revision revision() const { return log_.revision(); }
   const EventLog& events() const { return log_; }
   RemovalStatus removal_status() const { return guard_.status(); }
@@ -160,7 +173,9 @@ class RegistryState {
 
  private:
   struct Node : ServiceEntry, DeadlineHeap::Hook {
-    std::size_t place = 0;  ///< in order_
+    std::size_t place = 0;           ///< in order_
+    std::size_t metadata_bytes = 0;  ///< its part of metadata_bytes_
+    bool counted_healthy = false;    ///< it is one of healthy_
   };
   struct NameHash {
     using is_transparent = void;
@@ -176,6 +191,8 @@ class RegistryState {
   bool lease_alive(const ServiceEntry& entry, TimePoint now) const;
   bool stale(const ServiceEntry& entry, TimePoint now) const;
   void renew(Node& node, TimePoint now, WallTime wall_now, std::vector<Event>& events);
+  void count(Node& node);
+  std::optional<Error> refuse_metadata(const wire::ServiceSpec& spec, const Node* present, InFlight in_flight) const;
   void raise(Node& node, EventKind kind, std::string detail, std::vector<Event>& events);
   std::vector<Event> apply_put(const Change& change, TimePoint now, WallTime wall_now);
   std::vector<Event> apply_remove(const Change& change, TimePoint now);
@@ -187,6 +204,8 @@ class RegistryState {
   std::vector<std::unique_ptr<Node>> order_;  ///< by first registration; null where one was removed
   std::unordered_map<std::string, Node*, NameHash, std::equal_to<>> index_;
   std::size_t alive_ = 0;
+  std::size_t healthy_ = 0;
+  std::size_t metadata_bytes_ = 0;
   TimePoint grace_from_;
   TimePoint observed_;
   std::uint64_t generation_;  ///< highest given out or restored

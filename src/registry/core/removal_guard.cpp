@@ -18,12 +18,26 @@ RemovalGuard::RemovalGuard(RemovalSettings settings) : settings_(settings) {}
 
 void RemovalGuard::reconfigure(RemovalSettings settings) { settings_ = settings; }
 
-void RemovalGuard::forget_before(TimePoint now) {
-  while (!expired_.empty() && now - expired_.front() > settings_.interval) expired_.pop_front();
+Duration RemovalGuard::window() const {
+  const Duration longest = longest_.empty() ? Duration::zero() : longest_.front();
+  return std::max(settings_.interval, std::min(longest, settings_.hold_limit));
 }
 
-void RemovalGuard::lease_expired(TimePoint now, std::size_t fleet, std::size_t alive) {
-  expired_.push_back(now);
+void RemovalGuard::forget_oldest() {
+  if (expired_.front().length == longest_.front()) longest_.pop_front();
+  expired_.pop_front();
+}
+
+void RemovalGuard::forget_before(TimePoint now) {
+  while (!expired_.empty() && now - expired_.front().at > window()) forget_oldest();
+}
+
+void RemovalGuard::lease_expired(TimePoint now, Duration length, std::size_t fleet, std::size_t alive) {
+  expired_.push_back({now, length});
+  while (!longest_.empty() && longest_.back() < length) longest_.pop_back();
+  longest_.push_back(length);
+  // More than a fleet's worth decides nothing, and one that flaps must not fill the memory.
+  while (expired_.size() > std::max(fleet, kMassExpiry)) forget_oldest();
   forget_before(now);
   if (status_.on_hold) return;
   // One service that flaps can fill the window by itself; it is a collapse only when the fleet is really gone.
@@ -40,6 +54,7 @@ void RemovalGuard::review(TimePoint now, std::size_t fleet, std::size_t alive) {
   status_.on_hold = false;
   status_.since.reset();
   expired_.clear();  // the next hold needs a collapse of its own
+  longest_.clear();
 }
 
 std::size_t RemovalGuard::allowance(TimePoint now, std::size_t fleet, std::size_t alive, std::size_t stale) {

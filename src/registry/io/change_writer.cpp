@@ -1,8 +1,10 @@
 #include "registry/io/change_writer.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
 
+#include "common/core/counted.hpp"
 #include "common/io/one_shot.hpp"
 
 namespace svc::registry {
@@ -20,16 +22,18 @@ ChangeWriter::ChangeWriter(asio::any_io_executor executor, RegistryState& state,
 
 asio::awaitable<Result<Change>> ChangeWriter::run(std::string name, Plan plan) {
   co_await take_turn(name);
-  auto change = plan(state_, steady_now(), new_names_in_flight_);
+  const Turn turn(*this, name);
+  auto change = plan(state_, steady_now(), coming_);
   if (!change) {
-    end_turn(name);
     co_return change;
   }
-  const bool fresh = change->kind == Change::Kind::put && !state_.find(name);
-  new_names_in_flight_ += fresh ? 1 : 0;
+  const auto* entry = state_.find(name);
+  const bool put = change->kind == Change::Kind::put;
+  const std::size_t before = entry ? metadata_bytes_of(entry->stored.spec) : 0;
+  const std::size_t after = put ? metadata_bytes_of(change->service.spec) : 0;
+  const Counted new_name(coming_.new_names, put && !entry ? 1 : 0);
+  const Counted metadata(coming_.metadata_bytes, after - std::min(before, after));
   const auto done = co_await carry_out(*change);
-  new_names_in_flight_ -= fresh ? 1 : 0;
-  end_turn(name);
   if (!done) {
     co_return done.error();
   }
@@ -98,9 +102,10 @@ asio::awaitable<void> ChangeWriter::take_turn(const std::string& name) {
   in_flight_.try_emplace(name);
 }
 
-void ChangeWriter::end_turn(const std::string& name) {
-  auto queue = std::move(in_flight_.at(name));
-  in_flight_.erase(name);
+ChangeWriter::Turn::~Turn() {
+  const auto place = writer_.in_flight_.find(name_);
+  const auto queue = std::move(place->second);
+  writer_.in_flight_.erase(place);
   for (const auto& waiting : queue) {
     waiting->cancel();
   }

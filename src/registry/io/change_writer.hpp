@@ -19,7 +19,7 @@ namespace svc::registry {
 class ChangeWriter {
  public:
   /// Judges the command at the moment when no other change of the name is in flight.
-  using Plan = std::function<Result<Change>(RegistryState&, TimePoint now, std::size_t new_names_in_flight)>;
+  using Plan = std::function<Result<Change>(RegistryState&, TimePoint now, InFlight in_flight)>;
 
   ChangeWriter(asio::any_io_executor executor, RegistryState& state, StoreThread& store, EventPublisher& publisher,
                RegistryMetrics& metrics);
@@ -36,8 +36,20 @@ class ChangeWriter {
   const std::string& last_store_error() const { return last_error_; }
 
  private:
+  /// Ends the turn that take_turn() gave, however the change ends.
+  class Turn {
+   public:
+    Turn(ChangeWriter& writer, const std::string& name) : writer_(writer), name_(name) {}
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    ChangeWriter& writer_;
+    const std::string& name_;
+  };
+
   asio::awaitable<void> take_turn(const std::string& name);
-  void end_turn(const std::string& name);
   asio::awaitable<Result<void>> store(StoreOp operation);
   asio::awaitable<Result<void>> carry_out(const Change& change);
 
@@ -47,7 +59,7 @@ class ChangeWriter {
   EventPublisher& publisher_;
   RegistryMetrics& metrics_;
   std::unordered_map<std::string, std::vector<std::shared_ptr<Timer>>> in_flight_;  ///< by name: who waits for its turn
-  std::size_t new_names_in_flight_ = 0;
+  InFlight coming_;  ///< of the changes that are being stored
   std::string last_error_;
   Logger log_{"store"};
 };

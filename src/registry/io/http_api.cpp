@@ -100,8 +100,8 @@ HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
     co_return refusal(admitted.error());
   }
   const std::string name = spec->name;
-  const ChangeWriter::Plan plan = [&spec](RegistryState& state, TimePoint now, std::size_t new_names) {
-    return state.plan_register(*std::move(spec), now, new_names);
+  const ChangeWriter::Plan plan = [&spec](RegistryState& state, TimePoint now, InFlight in_flight) {
+    return state.plan_register(*std::move(spec), now, in_flight);
   };
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
@@ -147,8 +147,8 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
     log_.warn("update refused", {{"name", name}, {"client", request.peer}, {"reason", admitted.error().message}});
     co_return refusal(admitted.error());
   }
-  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, std::size_t) {
-    return state.plan_update(name, *patch, now);
+  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight in_flight) {
+    return state.plan_update(name, *patch, now, in_flight);
   };
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
@@ -164,7 +164,7 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
 HttpApi::Answer HttpApi::delete_service(const HttpRequest& request) {
   observe();
   const auto& name = request.params[0];
-  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, std::size_t) {
+  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight) {
     return state.plan_remove(name, now);
   };
   const auto change = co_await parts_.writer.run(name, plan);
@@ -217,13 +217,13 @@ asio::awaitable<Result<void>> HttpApi::change_status(std::string name, std::stri
                                                      std::optional<std::uint64_t> generation) {
   wire::ServicePatch patch;
   patch.status = std::move(status);
-  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, std::size_t) -> Result<Change> {
+  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight in_flight) -> Result<Change> {
     const auto* entry = state.find(name);
     if (entry && generation && *generation != entry->stored.generation) {
       std::vector<Event> none;
       return state.heartbeat(name, generation, now, wall_now(), none).error();
     }
-    return state.plan_update(name, patch, now);
+    return state.plan_update(name, patch, now, in_flight);
   };
   const auto change = co_await parts_.writer.run(name, plan);
   co_return change ? Result<void>{} : Result<void>{change.error()};

@@ -81,7 +81,7 @@ void LeaseSweeper::sweep() {
 asio::awaitable<void> LeaseSweeper::remove(Change change) {
   const auto name = change.service.spec.name;
   // The next sweep tries again what the store refused; the writer has logged it.
-  co_await writer_.run(name, [&change](const RegistryState& state, TimePoint now, std::size_t) -> Result<Change> {
+  co_await writer_.run(name, [&change](const RegistryState& state, TimePoint now, InFlight) -> Result<Change> {
     if (!state.still_stale(change, now)) {
       return cancelled("renewed in the meantime");
     }

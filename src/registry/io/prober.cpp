@@ -5,6 +5,18 @@ namespace {
 
 bool not_served(int status) { return status == 404 || status == 405; }
 
+/// Ends the wait on a timer when a scope is left.
+class WakeUp {
+ public:
+  explicit WakeUp(Timer& timer) : timer_(timer) {}
+  ~WakeUp() { timer_.cancel(); }
+  WakeUp(const WakeUp&) = delete;
+  WakeUp& operator=(const WakeUp&) = delete;
+
+ private:
+  Timer& timer_;
+};
+
 }  // namespace
 
 Prober::Prober(asio::any_io_executor executor, RegistryState& state, EventPublisher& publisher,
@@ -67,26 +79,21 @@ void Prober::start_due(TimePoint now) {
     return;
   }
   for (auto& name : schedule_.take_due(now, settings_.concurrency - in_flight_)) {
-    ++in_flight_;
-    if (!tasks_->spawn("probe", probe_one(std::move(name)))) {
-      --in_flight_;
-    }
+    tasks_->spawn("probe", probe_one(std::move(name), Counted(in_flight_)));
   }
 }
 
-asio::awaitable<void> Prober::probe_one(std::string name) {
+asio::awaitable<void> Prober::probe_one(std::string name, Counted place) {
+  const WakeUp wake_up(wake_);            // also after an exception, else nothing would be probed any more
+  const Counted taken(std::move(place));  // given back first
   if (const auto* entry = state_.find(name)) {
     co_await probe_now(*entry);
   }
-  --in_flight_;
-  wake_.cancel();
 }
 
 asio::awaitable<ProbeOutcome> Prober::probe_on_demand(const ServiceEntry& entry) {
-  ++on_demand_;
-  const auto outcome = co_await probe_now(entry);
-  --on_demand_;
-  co_return outcome;
+  const Counted one(on_demand_);
+  co_return co_await probe_now(entry);
 }
 
 asio::awaitable<ProbeOutcome> Prober::probe_now(const ServiceEntry& entry) {

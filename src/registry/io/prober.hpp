@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "common/core/counted.hpp"
 #include "common/io/http_client.hpp"
 #include "common/io/probe.hpp"
 #include "common/io/random.hpp"
@@ -37,7 +38,7 @@ class Prober {
 
  private:
   asio::awaitable<void> run();
-  asio::awaitable<void> probe_one(std::string name);
+  asio::awaitable<void> probe_one(std::string name, Counted place);
   asio::awaitable<ProbeOutcome> probe_now(const ServiceEntry& entry);
   asio::awaitable<ProbeOutcome> try_targets(std::vector<ProbeTarget> targets);
   void follow(const Event& event);

@@ -8,7 +8,11 @@ namespace {
 constexpr Duration kLookUpTime = std::chrono::seconds(3);
 
 Error refused(std::string message) {
-  return Error{Errc::forbidden, ErrorSource::client, false, std::move(message), ""};
+  Error error;
+  error.code = Errc::forbidden;
+  error.source = ErrorSource::client;
+  error.message = std::move(message);
+  return error;
 }
 
 std::string without_brackets(std::string_view host) {

@@ -40,14 +40,9 @@ Store::~Store() = default;
 
 Result<void> Store::commit(std::span<const StoreOp> operations) {
   if (operations.empty()) return {};
-  std::uint64_t high = impl_->generation_high;
-  for (const StoreOp& operation : operations) high = std::max(high, operation.service.generation);
-  auto outcome = impl_->write(operations, [&] {
+  return impl_->write(operations, [&] {
     for (const StoreOp& operation : operations) impl_->apply(operation);
-    if (high > impl_->generation_high) write_mark(impl_->db.get(), kGenerationHighKey, high);
   });
-  if (outcome) impl_->generation_high = high;
-  return outcome;
 }
 
 Result<void> Store::reserve_revisions(Revision revision) {

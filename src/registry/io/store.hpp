@@ -22,14 +22,13 @@ namespace svc::registry {
 struct StoreOp {
   enum class Kind { put, remove };
   Kind kind = Kind::put;
-  StoredService service;  ///< for remove only the name counts (and the generation, for `generation_high`)
+  StoredService service;  ///< for remove only the name counts
 };
 
 /// What was found when the store was opened.
 struct StoreContents {
   std::vector<StoredService> services;  ///< in order of first registration
   Revision first_revision = 0;          ///< above everything an earlier boot handed out (reserved in blocks); new: 1
-  std::uint64_t generation_high = 0;    ///< highest generation ever stored, of removed services too
   bool created = false;                 ///< there was no file before, it was damaged, or it is in memory
   std::string damage;                   ///< why an old file was moved aside, "" when it was sound
   std::string moved_to;                 ///< where it was moved

@@ -42,8 +42,7 @@ struct Store::Impl {
 
   Revision reserved_to = 0;        ///< durable: every revision below may be handed out
   Revision reserve_attempted = 0;  ///< highest mark that a failed write may have left on the disk
-  std::uint64_t generation_high = 0;
-  unsigned failures = 0;  ///< in a row
+  unsigned failures = 0;           ///< in a row
 
   /// Rows as they were before writes that failed with an unknown outcome: what such a write left in the log is
   /// overwritten by the next commit of the same connection, but a new connection would recover it as if it had

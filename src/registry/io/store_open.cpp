@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <utility>
 
 #include "registry/io/store_impl.hpp"
@@ -49,19 +48,15 @@ void take_over(sqlite3* db, bool ours, const std::string& now_utc, StoreContents
   }
   sqlite::Transaction transaction(db);
   if (!ours) create_schema(db);
-  const StoredMarks marks = read_marks(db);
-  reserved_to = marks.reserved_to + kRevisionBlock;
+  const Revision first = read_reserved_to(db);
+  reserved_to = first + kRevisionBlock;
   write_mark(db, kReservedToKey, reserved_to);
   set_rows_aside(db, unreadable, now_utc);
   transaction.commit();
 
   contents.created = !ours;
-  contents.first_revision = marks.reserved_to;
+  contents.first_revision = first;
   contents.unreadable_rows = unreadable.size();
-  contents.generation_high = marks.generation_high;
-  for (const StoredService& service : contents.services) {
-    contents.generation_high = std::max(contents.generation_high, service.generation);
-  }
 }
 
 }  // namespace
@@ -130,7 +125,6 @@ std::unique_ptr<Store::Impl> Store::Impl::open_once(const StoreFiles& files, con
     judge(error, shown, ours);
     throw;
   }
-  impl->generation_high = contents.generation_high;
   if (impl->in_memory()) return impl;
   impl->file = file_id(files.path);
   if (files.empty) {
@@ -148,7 +142,7 @@ void Store::Impl::reopen() {
     if (!is_registry_database(fresh.get(), shown)) throw RefusedStore("the file is empty; restart the registry");
     use_write_ahead_log(fresh.get(), shown);
     // Every opening and every reservation raises this mark: another value tells another file, or another owner.
-    const Revision mark = read_marks(fresh.get()).reserved_to;
+    const Revision mark = read_reserved_to(fresh.get());
     if (mark != reserved_to && (mark < reserved_to || mark > reserve_attempted)) {
       throw RefusedStore("the file is not the one that was open before; restart the registry");
     }

@@ -23,7 +23,7 @@ constexpr const char* kCreate = R"(
     spec TEXT NOT NULL);
   CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
   CREATE TABLE unreadable(name, spec, reason TEXT, moved_at TEXT);
-  INSERT INTO meta VALUES('revisions_reserved_to', 1), ('generation_high', 0);
+  INSERT INTO meta VALUES('revisions_reserved_to', 1);
 )";
 
 constexpr const char* kOurTables[] = {"services", "meta", "unreadable"};
@@ -105,10 +105,10 @@ void check_integrity(sqlite3* db) {
   }
 }
 
-StoredMarks read_marks(sqlite3* db) {
-  StoredMarks marks{read_mark(db, kReservedToKey), read_mark(db, kGenerationHighKey)};
-  if (marks.reserved_to == 0) throw DamagedStore(std::string("the mark '") + kReservedToKey + "' makes no sense");
-  return marks;
+Revision read_reserved_to(sqlite3* db) {
+  const Revision reserved_to = read_mark(db, kReservedToKey);
+  if (reserved_to == 0) throw DamagedStore(std::string("the mark '") + kReservedToKey + "' makes no sense");
+  return reserved_to;
 }
 
 void write_mark(sqlite3* db, const char* key, std::uint64_t value) {

@@ -1,7 +1,7 @@
 // What is inside the state database: its tables, whose file it is, whether it is sound, and reading it.
 //
 //   services(seq, name, generation, spec)        one row per registered service; seq = order of first registration
-//   meta(key, value)                             revisions_reserved_to, generation_high
+//   meta(key, value)                             revisions_reserved_to
 //   unreadable(name, spec, reason, moved_at)     rows that this version could not decode, kept for the operator
 #pragma once
 
@@ -49,16 +49,11 @@ struct UnreadableRow {
   std::string reason;
 };
 
-struct StoredMarks {
-  Revision reserved_to = 0;  ///< every revision ever handed out is below
-  std::uint64_t generation_high = 0;
-};
-
-/// Throws DamagedStore when a mark is missing or senseless.
-StoredMarks read_marks(sqlite3* db);
+/// Every revision ever handed out is below it, and so is every generation (a registration takes one of each). Throws
+/// DamagedStore when the mark is missing or senseless.
+Revision read_reserved_to(sqlite3* db);
 void write_mark(sqlite3* db, const char* key, std::uint64_t value);
 inline constexpr const char* kReservedToKey = "revisions_reserved_to";
-inline constexpr const char* kGenerationHighKey = "generation_high";
 
 /// In order of first registration. Rows that do not decode are listed, not returned.
 std::vector<StoredService> load_services(sqlite3* db, std::vector<UnreadableRow>& unreadable);

@@ -55,7 +55,7 @@ class Session {
     // Everything below must agree without a further advance(): reads are const.
     ASSERT_EQ(state_->revision(), model_->first_revision + model_->history.size());
     ASSERT_EQ(state_->size(), model_->services.size());
-    ASSERT_EQ(state_->alive(), model_->alive());
+    ASSERT_EQ(std::pair(state_->alive(), state_->healthy()), std::pair(model_->alive(), model_->told_healthy()));
     ASSERT_EQ(state_->removal_status().on_hold, model_->hold_since.has_value());
     for (const auto& [name, service] : model_->services) {
       const ServiceEntry* entry = state_->find(name);
@@ -138,7 +138,7 @@ class Session {
     const bool conflict = old != model_->services.end() && model_->is_alive(old->second, now_) &&
                           (old->second.stored.spec.host != spec.host || old->second.stored.spec.port != spec.port);
     const bool refused = conflict && settings_.on_name_conflict == NameConflictPolicy::reject;
-    const auto change = state_->plan_register(spec, now_, in_flight);
+    const auto change = state_->plan_register(spec, now_, InFlight{in_flight});
     conflicts_ += conflict ? 1U : 0U;
     ASSERT_EQ(change.has_error(), full || refused);
     if (!change) {

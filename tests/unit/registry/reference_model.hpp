@@ -98,8 +98,9 @@ class ReferenceModel {
     for (const auto& [end, name] : ended) {
       services.at(name).dead = true;
       events.push_back("lease_expired:" + name);
-      expirations.push_back(now);
-      std::erase_if(expirations, [&](TimePoint at) { return now - at > settings.removal.interval; });
+      expirations.emplace_back(now, terms(services.at(name).stored.spec).first);
+      while (expirations.size() > std::max<std::size_t>(services.size(), 3)) expirations.erase(expirations.begin());
+      forget_expirations(now);
       if (!hold_since && expirations.size() > 2 && expirations.size() * 2 > services.size() &&
           alive() * 2 < services.size()) {
         hold_since = now;
@@ -111,7 +112,7 @@ class ReferenceModel {
   /// How many a sweep takes.
   std::size_t sweep_size(TimePoint now) {
     see(now);
-    std::erase_if(expirations, [&](TimePoint at) { return now - at > settings.removal.interval; });
+    forget_expirations(now);
     review(now);
     std::size_t stale_count = 0;
     for (const auto& [name, service] : services) stale_count += stale(service, now) ? 1U : 0U;
@@ -151,6 +152,12 @@ class ReferenceModel {
     return static_cast<std::size_t>(
         std::count_if(services.begin(), services.end(), [](const auto& s) { return !s.second.dead; }));
   }
+  /// Healthy as far as events have told.
+  std::size_t told_healthy() const {
+    return static_cast<std::size_t>(std::count_if(services.begin(), services.end(), [](const auto& s) {
+      return !s.second.dead && s.second.health != "unhealthy" && s.second.stored.spec.status == "running";
+    }));
+  }
   std::vector<std::string> list(const ServiceFilter& filter, TimePoint now) const {
     std::map<std::size_t, std::string> in_order;
     for (const auto& [name, service] : services) {
@@ -179,12 +186,21 @@ class ReferenceModel {
   TimePoint grace, last;
   Revision first_revision;
   std::uint64_t generation;
-  std::vector<std::string> history;  ///< every event since first_revision
-  std::vector<TimePoint> expirations;
+  std::vector<std::string> history;                         ///< every event since first_revision
+  std::vector<std::pair<TimePoint, Duration>> expirations;  ///< when, and of how long a lease
   std::optional<TimePoint> hold_since;
   std::size_t next_place = 0;
 
  private:
+  void forget_expirations(TimePoint now) {
+    for (std::size_t before = expirations.size() + 1; expirations.size() < before;) {
+      before = expirations.size();
+      Duration longest{};
+      for (const auto& [at, length] : expirations) longest = std::max(longest, length);
+      const Duration window = std::max(settings.removal.interval, std::min(longest, settings.removal.hold_limit));
+      if (before > 0 && now - expirations.front().first > window) expirations.erase(expirations.begin());
+    }
+  }
   static void revive(ModelService& service, std::vector<std::string>& events) {
     if (service.dead) events.push_back("lease_renewed:" + service.stored.spec.name);
     service.dead = false;

@@ -121,15 +121,50 @@ TEST(RegistryPlan, Limit_Reached_RefusesNewNamesOnly) {
   settings.max_services = 2;
   Driver d(settings);
   d.enroll(make_spec("a"));
-  EXPECT_TRUE(d.state.plan_register(make_spec("b"), d.now, 0).has_value());
-  const auto in_flight = d.state.plan_register(make_spec("b"), d.now, 1);
+  EXPECT_TRUE(d.state.plan_register(make_spec("b"), d.now, InFlight{0}).has_value());
+  const auto in_flight = d.state.plan_register(make_spec("b"), d.now, InFlight{1});
   ASSERT_TRUE(in_flight.has_error());
   EXPECT_EQ(in_flight.error().code, Errc::limit_exceeded);
   d.enroll(make_spec("b"));
   const auto full = d.state.plan_register(make_spec("c"), d.now);
   ASSERT_TRUE(full.has_error());
   EXPECT_EQ(full.error().message, "The registry is full: 2 services are registered, the limit (max_services)");
-  EXPECT_TRUE(d.state.plan_register(make_spec("a"), d.now, 5).has_value());
+  EXPECT_TRUE(d.state.plan_register(make_spec("a"), d.now, InFlight{5}).has_value());
+}
+
+TEST(RegistryPlan, MetadataTotal_AtLimitAndOneMore_RefusesWhatGrows) {
+  const auto with = [](const char* name, std::size_t bytes) {
+    auto spec = make_spec(name);
+    spec.metadata_json = R"({"a":")" + std::string(bytes - 13, 'x') + R"("})";
+    spec.models = {"12345"};  // counts as well
+    return spec;
+  };
+  StateSettings settings;
+  settings.max_metadata_total_bytes = 100;
+  Driver d(settings);
+  d.enroll(with("a", 60));
+  EXPECT_EQ(d.state.metadata_bytes(), 60U);
+  EXPECT_TRUE(d.state.plan_register(with("b", 40), d.now).has_value());
+  EXPECT_FALSE(d.state.plan_register(with("b", 40), d.now, InFlight{0, 1}).has_value());
+  const auto full = d.state.plan_register(with("b", 41), d.now);
+  ASSERT_TRUE(full.has_error());
+  EXPECT_EQ(full.error().code, Errc::limit_exceeded);
+  EXPECT_EQ(
+      full.error().message,
+      "The registry is full: the metadata and models of all services would take 101 bytes, more than the limit of "
+      "100 (max_metadata_total_bytes)");
+  wire::ServicePatch grown;
+  grown.metadata_json = with("a", 101).metadata_json;
+  EXPECT_EQ(d.state.plan_update("a", grown, d.now).error().code, Errc::limit_exceeded);
+  EXPECT_TRUE(d.state.plan_register(with("a", 100), d.now).has_value());
+
+  settings.max_metadata_total_bytes = 10;
+  d.state.reconfigure(settings);
+  EXPECT_TRUE(d.state.plan_register(with("a", 60), d.now).has_value()) << "it may come back as it was";
+  EXPECT_TRUE(d.state.plan_update("a", {}, d.now).has_value());
+  EXPECT_FALSE(d.state.plan_register(with("a", 61), d.now).has_value());
+  d.remove("a");
+  EXPECT_EQ(d.state.metadata_bytes(), 0U);
 }
 
 TEST(RegistryPlan, UnknownName_UpdateAndRemove_AreNotFound) {

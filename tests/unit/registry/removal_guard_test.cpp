@@ -10,11 +10,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr TimePoint kNow{std::chrono::seconds(1000)};
+constexpr Duration kLease = 30s;  // shorter than the interval
 
 /// `count` of `fleet` leases run out at once, all others being alive.
 RemovalGuard after_losing(std::size_t count, std::size_t fleet) {
   RemovalGuard guard(RemovalSettings{});
-  for (std::size_t i = 1; i <= count; ++i) guard.lease_expired(kNow, fleet, fleet - i);
+  for (std::size_t i = 1; i <= count; ++i) guard.lease_expired(kNow, kLease, fleet, fleet - i);
   return guard;
 }
 
@@ -60,14 +61,46 @@ TEST(RemovalGuard, LeaseExpired_AnAgentAndItsEngine_IsNoCollapse) {
 TEST(RemovalGuard, LeaseExpired_SpreadOverMoreThanTheInterval_IsNoCollapse) {
   RemovalGuard guard{RemovalSettings{}};
   for (std::size_t i = 1; i <= 10; ++i) {
-    guard.lease_expired(kNow + (15s * static_cast<int>(i)), 10, 10 - i);
+    guard.lease_expired(kNow + (15s * static_cast<int>(i)), kLease, 10, 10 - i);
     EXPECT_FALSE(guard.status().on_hold) << i;
   }
 }
 
+TEST(RemovalGuard, LeaseExpired_ShortAndLongLeasesOfOneCut_HoldRemoval) {
+  // A cut at kNow: half of the leases are 15 s long, half 120 s, which is further apart than the interval of 60 s.
+  RemovalGuard guard{RemovalSettings{}};
+  for (std::size_t i = 1; i <= 10; ++i) guard.lease_expired(kNow + 15s, 15s, 20, 20 - i);
+  EXPECT_FALSE(guard.status().on_hold) << "half is not more than half";
+  guard.lease_expired(kNow + 120s, 120s, 20, 9);
+  EXPECT_TRUE(guard.status().on_hold);
+  EXPECT_EQ(guard.allowance(kNow + 121s, 20, 9, 11), 0U);
+}
+
+TEST(RemovalGuard, LeaseExpired_WindowIsTheLongestLeaseStillInIt) {
+  RemovalGuard guard{RemovalSettings{}};
+  for (std::size_t i = 1; i <= 5; ++i) guard.lease_expired(kNow, 300s, 10, 10 - i);
+  guard.lease_expired(kNow + 300s, 15s, 10, 4);
+  EXPECT_TRUE(guard.status().on_hold);
+
+  RemovalGuard later{RemovalSettings{}};
+  for (std::size_t i = 1; i <= 5; ++i) later.lease_expired(kNow, 300s, 10, 10 - i);
+  later.lease_expired(kNow + 301s, 15s, 10, 4);
+  EXPECT_FALSE(later.status().on_hold) << "the five are out of the window";
+  later.lease_expired(kNow + 361s, 15s, 10, 3);
+  later.lease_expired(kNow + 362s, 15s, 10, 2);
+  EXPECT_FALSE(later.status().on_hold) << "with the long leases gone the window is the interval again";
+}
+
+TEST(RemovalGuard, LeaseExpired_EndlessLease_WindowIsTheHoldLimit) {
+  RemovalGuard guard{RemovalSettings{}};
+  for (std::size_t i = 1; i <= 5; ++i) guard.lease_expired(kNow, 24h * 365, 10, 10 - i);
+  guard.lease_expired(kNow + 1h + 1ns, 24h * 365, 10, 4);
+  EXPECT_FALSE(guard.status().on_hold);
+}
+
 TEST(RemovalGuard, LeaseExpired_OneFlappingService_IsNoCollapse) {
   RemovalGuard guard{RemovalSettings{}};
-  for (int i = 0; i < 30; ++i) guard.lease_expired(kNow + i * 1s, 10, 9);
+  for (int i = 0; i < 30; ++i) guard.lease_expired(kNow + i * 1s, kLease, 10, 9);
   EXPECT_FALSE(guard.status().on_hold);
 }
 
@@ -106,9 +139,9 @@ TEST(RemovalGuard, Allowance_AfterTheHoldLimit_RemovesInSharesAgain) {
 TEST(RemovalGuard, LeaseExpired_AfterALiftedHold_NeedsACollapseOfItsOwn) {
   RemovalGuard guard = after_losing(6, 10);
   guard.review(kNow, 10, 10);
-  guard.lease_expired(kNow + 1s, 10, 9);
+  guard.lease_expired(kNow + 1s, kLease, 10, 9);
   EXPECT_FALSE(guard.status().on_hold);
-  for (std::size_t alive = 8; alive >= 4; --alive) guard.lease_expired(kNow + 2s, 10, alive);
+  for (std::size_t alive = 8; alive >= 4; --alive) guard.lease_expired(kNow + 2s, kLease, 10, alive);
   EXPECT_TRUE(guard.status().on_hold);
   EXPECT_EQ(guard.status().holds, 2U);
 }

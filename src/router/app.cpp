@@ -1,0 +1,245 @@
+#include "router/app.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "common/io/asio_aliases.hpp"
+#include "common/io/port_file.hpp"
+#include "common/io/random.hpp"
+#include "common/version.hpp"
+#include "router/config.hpp"
+#include "router/io/access_log.hpp"
+#include "router/io/control_plane.hpp"
+#include "router/io/data_thread.hpp"
+#include "router/io/secrets.hpp"
+
+namespace svc::router {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kBacklog = 4096;
+// Keep-alive clients that send nothing get this long, while the router drains, to send one more request and be told to
+// reconnect; closing at once would meet some of those requests half-way.
+constexpr Duration kIdleGrace = 2s;
+
+std::size_t usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) {
+    return 1;
+  }
+  return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
+}
+
+std::string make_pseudonym(Random& random) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string name = "infinilm-router-";
+  for (std::uint64_t bits = random(), i = 0; i < 12; ++i, bits >>= 4U) {
+    name += kDigits[bits & 15U];
+  }
+  return name;
+}
+
+class RouterApp : public DaemonApp {
+ public:
+  RouterApp(asio::io_context& io, RouterSettings settings)
+      : io_(io),
+        settings_(std::move(settings)),
+        access_log_(std::max<std::size_t>(1, settings_.threads == 0 ? usable_cores() : settings_.threads)) {
+    const std::size_t threads = settings_.threads == 0 ? usable_cores() : settings_.threads;
+    ControlParts parts;
+    parts.publish = [this](std::shared_ptr<const RoutingTable> table) {
+      for (auto& thread : threads_) {
+        thread->publish(table);
+      }
+    };
+    parts.hung = [this](std::shared_ptr<UpstreamLive> live) {
+      for (auto& thread : threads_) {
+        thread->declare_hung(live);
+      }
+    };
+    plane_.emplace(control_, access_log_, make_pseudonym(random_), steady_now(), settings_.queue);
+    for (std::size_t i = 0; i < threads; ++i) {
+      threads_.push_back(std::make_unique<DataThread>(*plane_, i, random_()));
+      parts.threads.push_back(&threads_.back()->stats());
+    }
+    parts.queues = &plane_->queues;
+    parts.access_log = &access_log_;
+    control_.made = std::make_unique<ControlPlane>(io_, settings_, std::move(parts));
+  }
+
+  Result<void> bind() override {
+    auto secrets = load_secrets(settings_, nullptr);
+    if (!secrets) {
+      return secrets.error();
+    }
+    data_settings_ = *std::move(secrets);
+    const auto address = IpAddress::parse(settings_.host);
+    if (!address) {
+      return invalid("host: '" + settings_.host + "' is not an IP address to listen on");
+    }
+    port_ = settings_.port;
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      const int fd = open_listener(*address, port_, kBacklog);
+      if (fd < 0) {
+        return io_failed("cannot listen on " + Endpoint{settings_.host, port_}.to_string(), std::strerror(errno));
+      }
+      port_ = bound_port(fd);
+      listeners_.push_back(fd);
+    }
+    return {};
+  }
+
+  Result<void> start() override {
+    access_log_.configure(parse_access_log_form(settings_.access_log), settings_.access_log_sample);
+    access_log_.start();
+    if (auto started = control_.made->start(port_); !started) {
+      return started;
+    }
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      threads_[i]->start(listeners_[i], data_settings_);
+      running_ = i + 1;
+    }
+    log_.info("listening", {{"host", settings_.host},
+                            {"port", port_},
+                            {"threads", threads_.size()},
+                            {"method", settings_.load_balancing_method},
+                            {"registry", settings_.registry_url},
+                            {"tls", settings_.tls.serves()},
+                            {"api_keys", data_settings_->keys->size()},
+                            {"version", kVersion}});
+    return write_port_file(settings_.port_file, port_);
+  }
+
+  Result<void> reload(const DaemonConfig& fresh) override {
+    const RouterSettings& config = static_cast<const RouterConfig&>(fresh).settings();
+    auto secrets = load_secrets(config, data_settings_.get());
+    if (!secrets) {
+      return secrets.error();
+    }
+    if (auto taken = control_.made->reload(config); !taken) {
+      return taken;
+    }
+    data_settings_ = *std::move(secrets);
+    plane_->queues.reconfigure(config.queue);
+    access_log_.configure(parse_access_log_form(config.access_log), config.access_log_sample);
+    for (auto& thread : threads_) {
+      thread->reconfigure(data_settings_);
+    }
+    for (const char* key : fixed_settings_changed(config)) {
+      log_.warn("a changed setting takes effect only after a restart", {{"setting", key}});
+    }
+    log_.info("configuration reloaded");
+    return {};
+  }
+
+  asio::awaitable<void> drain(Deadline deadline) override {
+    log_.info("draining");
+    control_.made->begin_drain();
+    plane_->draining.store(true);
+    Timer done(io_);
+    done.expires_at(deadline.when());
+    std::size_t left = threads_.size();
+    const Duration grace = std::min<Duration>(kIdleGrace, deadline.left(steady_now()) / 2);
+    for (auto& thread : threads_) {
+      thread->drain(grace, [this, &done, &left] {
+        asio::post(io_, [&done, &left] {
+          if (--left == 0) {
+            done.cancel();
+          }
+        });
+      });
+    }
+    co_await done.async_wait(kTok);
+    if (left > 0) {
+      log_.warn("requests are still in progress at the end of drain_timeout: they are cut", {{"threads", left}});
+      // The callbacks refer to this frame: no thread may call them after it.
+      stop_threads();
+    }
+  }
+
+  void stop() override {
+    stop_threads();
+    access_log_.stop();
+    if (control_.made != nullptr) {
+      control_.made->stop();
+    }
+  }
+
+ private:
+  /// Forwards to the control plane, which is made after the data plane that needs it.
+  struct Control final : ControlPort {
+    void own_request(OwnRequest request, std::function<void(OwnAnswer)> reply) override {
+      made->own_request(std::move(request), std::move(reply));
+    }
+    void health_changed(const std::shared_ptr<UpstreamLive>& live) override { made->health_changed(live); }
+    std::unique_ptr<ControlPlane> made;
+  };
+
+  void stop_threads() {
+    for (std::size_t i = 0; i < running_; ++i) {
+      threads_[i]->stop();
+    }
+    for (std::size_t i = running_; i < listeners_.size(); ++i) {
+      close_listener(listeners_[i]);
+    }
+    running_ = 0;
+    listeners_.clear();
+  }
+
+  std::vector<const char*> fixed_settings_changed(const RouterSettings& fresh) const {
+    std::vector<const char*> changed;
+    const auto compare = [&changed](const char* key, const auto& a, const auto& b) {
+      if (a != b) {
+        changed.push_back(key);
+      }
+    };
+    compare("host", settings_.host, fresh.host);
+    compare("port", settings_.port, fresh.port);
+    compare("port_file", settings_.port_file, fresh.port_file);
+    compare("threads", settings_.threads, fresh.threads);
+    compare("state_dir", settings_.state_dir, fresh.state_dir);
+    return changed;
+  }
+
+  asio::io_context& io_;
+  RouterSettings settings_;  ///< as at the start
+  Random random_;
+  AccessLog access_log_;
+  Control control_;
+  std::optional<DataPlane> plane_;
+  std::vector<std::unique_ptr<DataThread>> threads_;
+  std::size_t running_ = 0;
+  std::vector<int> listeners_;
+  std::uint16_t port_ = 0;
+  std::shared_ptr<const DataSettings> data_settings_;
+  Logger log_{"router"};
+};
+
+}  // namespace
+
+DaemonDefinition router_daemon() {
+  DaemonDefinition daemon;
+  daemon.cli = {"infinilm-router",
+                "The one address for clients: discovers instances, picks one for each request, relays streams, and goes "
+                "round failures.",
+                "router",
+                "INFINILM_ROUTER",
+                {"static_services", "services", "models", "servers"}};
+  daemon.make_config = [] { return std::make_unique<RouterConfig>(); };
+  daemon.make_app = [](asio::io_context& io, const DaemonConfig& config) -> std::unique_ptr<DaemonApp> {
+    return std::make_unique<RouterApp>(io, static_cast<const RouterConfig&>(config).settings());
+  };
+  return daemon;
+}
+
+}  // namespace svc::router

@@ -1,0 +1,140 @@
+// Settings of infinilm-router: the struct, its option table, and the sections `static_services` and `models` of the
+// configuration file. The router_config.json of earlier deployments is such a file as it stands.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/core/address_policy.hpp"
+#include "common/core/ip_address.hpp"
+#include "common/core/option_table.hpp"
+#include "common/io/cli.hpp"
+#include "common/io/daemon.hpp"
+#include "common/io/log.hpp"
+#include "common/io/tls.hpp"
+#include "router/core/outlier.hpp"
+#include "router/core/retry_policy.hpp"
+#include "router/core/routing_table.hpp"
+#include "router/core/upstream.hpp"
+#include "router/core/wait_queue.hpp"
+
+namespace svc::router {
+
+/// The values. Plain and copyable.
+struct RouterSettings {
+  // Listening.
+  std::string host = "0.0.0.0";
+  std::uint16_t port = 8080;
+  std::string port_file;
+  std::size_t threads = 0;  ///< 0 = the cores that this process may use
+  TlsFiles tls;             ///< in front; `ca` also checks upstreams and the registry
+
+  // Discovery.
+  std::string registry_url;  ///< with or without a trailing /services; "" = none
+  std::string registry_token_file;
+  Duration registry_sync_interval{std::chrono::seconds(10)};
+  Duration service_removal_grace_period{std::chrono::seconds(60)};
+  std::string state_dir = "data";  ///< the last view is kept here; "" = nowhere
+  std::string static_services;     ///< file; the configuration's own `static_services` comes besides
+  bool learn_models = true;        ///< ask instances whose record states no models
+  std::vector<std::string> allow_networks;
+  bool allow_link_local = false;
+
+  // Balancing.
+  std::string load_balancing_method = "round_robin";
+  OptionTable::TextMap model_aliases;  ///< asked for -> served, as configured; `balancing` has them with chains followed
+  double panic_threshold = 0.5;
+  Duration slow_start{std::chrono::seconds(30)};
+  double load_bound = 1.25;
+  std::uint64_t cache_type_routing_threshold = 51'200;  ///< bytes of message text; 0 = off
+  std::string session_header = "X-Session-Id";
+  std::vector<std::string> trusted_proxies;
+  std::uint16_t unknown_model_status = 404;  ///< or 503, as the original
+
+  // Health.
+  Duration health_interval{std::chrono::seconds(30)};
+  Duration health_timeout{std::chrono::seconds(5)};
+  std::int64_t max_errors = 3;   ///< failed probes in a row that make an instance unhealthy
+  std::int64_t healthy_after = 1;
+  std::string health_path = "/health";
+  Duration recovery_interval{std::chrono::milliseconds(500)};  ///< between probes of an instance that is out
+  Duration hung_silence{std::chrono::milliseconds(500)};  ///< requests wait and nothing came for this long: probe at once
+  Duration hung_timeout{std::chrono::seconds(1)};         ///< of such a probe; two in vain: hung. 0 = off
+  OutlierSettings outlier;
+
+  // Proxying.
+  Duration proxy_timeout{std::chrono::seconds(300)};       ///< longest silence of an upstream
+  Duration proxy_connect_timeout{std::chrono::seconds(5)};
+  Duration proxy_total_timeout{};                          ///< 0 = off
+  std::size_t max_body_bytes = 64U << 20U;
+  std::size_t max_buffered_bytes = 1U << 30U;  ///< request bodies in memory, in all
+  RetrySettings retry;
+  Duration upstream_idle_timeout{std::chrono::seconds(30)};
+  std::size_t upstream_idle_connections = 128;  ///< kept for each upstream and thread
+  bool inspect_bodies = true;                   ///< false: no model routing, bodies are relayed unread
+
+  // Limits towards clients.
+  std::size_t header_bytes = 32 * 1024;
+  Duration header_timeout{std::chrono::seconds(10)};
+  Duration idle_timeout{std::chrono::seconds(75)};
+  Duration body_timeout{std::chrono::seconds(30)};   ///< between two pieces of a request body
+  Duration write_timeout{std::chrono::seconds(300)};  ///< a client that takes nothing for this long is cut
+  std::size_t max_connections = 65'536;
+  std::size_t max_connections_per_client = 0;  ///< 0 = no limit
+
+  // Admission.
+  std::uint32_t max_concurrency = 0;  ///< of each upstream that states none; 0 = no limit
+  bool honour_stated_concurrency = false;  ///< metadata.max_concurrency / max_batch_size are limits too
+  QueueSettings queue;
+
+  // Security.
+  std::string api_keys_file;
+  std::string upstream_token_file;  ///< bearer token for the instances
+  bool upstream_tls_verify = true;
+
+  // Observability.
+  std::string access_log = "text";  ///< "text", "json", "off"
+  double access_log_sample = 1.0;
+  bool expose_route = false;
+  LogSettings log;
+
+  Duration drain_timeout{std::chrono::seconds(30)};
+
+  // Filled by read_extra() and validate(). registry_url is then without a trailing '/' and '/services'.
+  std::vector<UpstreamSpec> static_upstreams;  ///< of both sources
+  BalancingSettings balancing;
+  AddressPolicy address_policy;
+  std::vector<Cidr> trusted;
+};
+
+/// Name, section and prefixes, for the daemon's definition.
+CliSpec router_cli();
+/// One option for each setting; `settings` must outlive the table.
+OptionTable router_options(RouterSettings& settings);
+
+class RouterConfig : public DaemonConfig {
+ public:
+  RouterConfig();
+
+  OptionTable& options() override { return options_; }
+  const LogSettings& log() const override { return settings_.log; }
+  Duration drain_timeout() const override { return settings_.drain_timeout; }
+  Result<void> read_extra(const nlohmann::json& file) override;
+  Result<void> validate() override;
+
+  const RouterSettings& settings() const { return settings_; }
+
+ private:
+  Result<void> read_static_file();
+  Result<void> add_static(const nlohmann::json& services, const std::string& path, const std::string& origin);
+  Result<void> check_weights() const;
+  Result<void> follow_aliases();
+
+  RouterSettings settings_;
+  std::vector<std::string> without_weight_;  ///< static services that the method `weighted` refuses
+  OptionTable options_;
+};
+
+}  // namespace svc::router

@@ -1,0 +1,51 @@
+// What routing needs out of a JSON request body, without building a document (simdjson On Demand).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace svc::router {
+
+struct RequestFacts {
+  bool is_object = false;  ///< the body is a JSON object, as far as it was read
+  /// The whole object was read, nothing follows it, and no name or value that matters was unreadable. Only then is it
+  /// certain that an engine which accepts the body finds the same `model`: ask for it before a key's allowed models are
+  /// held against `model` (else a body that is read differently elsewhere, say as UTF-16, would name another one).
+  bool complete = false;
+  std::string model;                   ///< top-level "model" when it is a string; the last one if it comes twice
+  bool stream = false;                 ///< top-level "stream": true
+  std::string prompt_cache_key, user;  ///< strings only
+  std::uint64_t text_bytes = 0;  ///< of message text: string contents, or parts' text; else of the prompt's strings;
+                                 ///< as UTF-8, escapes resolved
+
+  void clear();
+};
+
+/// How far to look.
+struct FactsWanted {
+  bool text_bytes = false;  ///< else it stays 0
+};
+
+/// One per thread; keeps its parser's memory from call to call.
+class FactsReader {
+ public:
+  FactsReader();
+  ~FactsReader();
+  FactsReader(const FactsReader&) = delete;
+  FactsReader& operator=(const FactsReader&) = delete;
+
+  /// `body` must be followed by kPadding readable bytes. Never throws, never recurses: whatever the shape of the rest
+  /// of the body, what could be read is in `facts` (an engine judges the body, not the router). Duplicate keys: the
+  /// last counts, as in the engines' own parsers; escaped key names count as what they spell.
+  void read(std::string_view body, const FactsWanted& wanted, RequestFacts& facts);
+
+  static constexpr std::size_t kPadding = 64;
+
+ private:
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+};
+
+}  // namespace svc::router

@@ -1,0 +1,160 @@
+#include "router/core/wait_queue.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace svc::router {
+namespace {
+
+constexpr double kTimeConstant = 30;  // seconds
+
+double seconds_between(TimePoint from, TimePoint to) {
+  return to <= from ? 0.0 : std::chrono::duration<double>(to - from).count();
+}
+
+}  // namespace
+
+std::size_t WaitQueues::bucket_of(std::string_view model) {
+  return std::hash<std::string_view>{}(model) % std::tuple_size_v<decltype(freed_)>;
+}
+
+std::uint64_t WaitQueues::epoch_of(std::string_view model) const {
+  if (model.empty()) return freed_in_all_.load();
+  return freed_[bucket_of(model)].load() + freed_any_.load();
+}
+
+void WaitQueues::reconfigure(QueueSettings settings) {
+  const std::lock_guard guard(lock_);
+  settings_ = settings;
+}
+
+QueueSettings WaitQueues::settings() const {
+  const std::lock_guard guard(lock_);
+  return settings_;
+}
+
+WaitQueues::Wake WaitQueues::take_head(Queue& queue) {
+  Wake wake = std::move(queue.entries.begin()->second);
+  queue.entries.erase(queue.entries.begin());
+  waiting_.fetch_sub(1);
+  return wake;
+}
+
+void WaitQueues::enter(Queues::iterator queue, std::uint64_t id, Wake wake, std::unique_lock<std::mutex>& lock) {
+  queue->second.entries.emplace(id, std::move(wake));
+  waiting_.fetch_add(1);
+  const std::uint64_t epoch = epoch_of(queue->first);
+  if (epoch == queue->second.epoch_seen) return;
+  // Room was made since somebody of this queue was woken, perhaps after this request looked for it.
+  queue->second.epoch_seen = epoch;
+  const Wake head = take_head(queue->second);
+  lock.unlock();
+  head();
+}
+
+WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket) {
+  std::unique_lock lock(lock_);
+  if (settings_.max_waiting == 0) return Joined::full;
+  auto queue = queues_.find(model);
+  if (queue == queues_.end()) queue = queues_.try_emplace(std::string(model)).first;
+  if (queue->second.entries.size() >= settings_.max_waiting) return Joined::full;
+  ticket.model = model;
+  ticket.id = next_id_++;
+  ticket.since = now;
+  enter(queue, ticket.id, std::move(wake), lock);
+  return Joined::waiting;
+}
+
+void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake) {
+  std::unique_lock lock(lock_);
+  enter(queues_.try_emplace(ticket.model).first, ticket.id, std::move(wake), lock);
+}
+
+bool WaitQueues::leave(const Ticket& ticket) {
+  Wake wake;  // what it holds is given back after the lock
+  const std::lock_guard guard(lock_);
+  const auto queue = queues_.find(ticket.model);
+  if (queue == queues_.end()) return false;
+  const auto entry = queue->second.entries.find(ticket.id);
+  if (entry == queue->second.entries.end()) return false;
+  wake = std::move(entry->second);
+  queue->second.entries.erase(entry);
+  waiting_.fetch_sub(1);
+  return true;
+}
+
+void WaitQueues::wake_heads(std::unique_lock<std::mutex>& lock, Queues::iterator first, Queues::iterator second) {
+  std::array<Wake, 2> wakes;
+  std::size_t count = 0;
+  for (const auto queue : {first, second}) {
+    if (queue == queues_.end() || queue->second.entries.empty()) continue;
+    queue->second.epoch_seen = epoch_of(queue->first);
+    wakes[count++] = take_head(queue->second);
+  }
+  lock.unlock();
+  for (std::size_t i = 0; i < count; ++i) wakes[i]();
+}
+
+void WaitQueues::slot_freed(std::string_view model) {
+  if (model.empty()) return slot_freed_any();
+  freed_[bucket_of(model)].fetch_add(1);
+  freed_in_all_.fetch_add(1);
+  if (waiting_.load() == 0) return;
+  std::unique_lock lock(lock_);
+  wake_heads(lock, queues_.find(model), queues_.find(std::string_view{}));
+}
+
+void WaitQueues::slot_freed_any() {
+  freed_any_.fetch_add(1);
+  freed_in_all_.fetch_add(1);
+  if (waiting_.load() == 0) return;
+
+  std::vector<Wake> wakes;
+  std::unique_lock lock(lock_);
+  for (auto& [name, queue] : queues_) {
+    if (queue.entries.empty()) continue;
+    queue.epoch_seen = epoch_of(name);
+    wakes.push_back(take_head(queue));
+  }
+  lock.unlock();
+  for (const Wake& wake : wakes) wake();
+}
+
+void WaitQueues::count_served(std::string_view model, TimePoint now) {
+  std::unique_lock lock(lock_);
+  auto found = queues_.find(model);
+  if (found == queues_.end()) found = queues_.try_emplace(std::string(model)).first;
+  Queue& queue = found->second;
+  if (queue.served_since == TimePoint{}) queue.served_since = queue.served_at = now;
+  queue.served_per_second *= std::exp(-seconds_between(queue.served_at, now) / kTimeConstant);
+  queue.served_per_second += 1 / kTimeConstant;
+  queue.served_at = std::max(queue.served_at, now);
+  // One wake may stand for several slots (those freed while nobody waited): who finds one lets the next one look.
+  (model.empty() ? freed_in_all_ : freed_[bucket_of(model)]).fetch_add(1);
+  wake_heads(lock, found, queues_.end());
+}
+
+std::size_t WaitQueues::waiting(std::string_view model) const {
+  const std::lock_guard guard(lock_);
+  const auto queue = queues_.find(model);
+  return queue == queues_.end() ? 0 : queue->second.entries.size();
+}
+
+unsigned WaitQueues::retry_after(std::string_view model, TimePoint now) const {
+  constexpr double kLongest = 60;
+  const std::lock_guard guard(lock_);
+  const auto found = queues_.find(model);
+  if (found == queues_.end()) return 1;
+  const Queue& queue = found->second;
+  if (queue.entries.empty()) return 1;
+  if (queue.served_since == TimePoint{}) return static_cast<unsigned>(kLongest);  // none was served yet
+  const double decayed = queue.served_per_second * std::exp(-seconds_between(queue.served_at, now) / kTimeConstant);
+  // What was counted in a young window is the share of it that has passed; less than a second says little.
+  const double age = std::max(1.0, seconds_between(queue.served_since, now));
+  const double rate = decayed / (1 - std::exp(-age / kTimeConstant));
+  const double seconds = std::ceil(static_cast<double>(queue.entries.size()) / std::max(rate, 1e-3));
+  return static_cast<unsigned>(std::clamp(seconds, 1.0, kLongest));
+}
+
+}  // namespace svc::router

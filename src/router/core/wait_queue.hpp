@@ -1,0 +1,97 @@
+// Requests that wait for a free instance of their model, first come first served, bounded in number and time. Late
+// binding: which instance a request goes to is decided when one is free. Shared by all threads of the router.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/core/clock.hpp"
+
+namespace svc::router {
+
+struct QueueSettings {
+  std::size_t max_waiting = 0;  ///< of one model; 0 = no queue: what finds no free instance is refused at once
+  Duration max_wait{std::chrono::seconds(30)};  ///< then 503 queue_timeout
+};
+
+/// All members may be called from any thread.
+///
+/// `wake` is called once per join or rejoin_front, from any thread and under no lock, when the request should try to
+/// pick again; that may be before join or rejoin_front returns. A request that then finds nothing free asks to be put
+/// back (rejoin_front); one that no longer wants its turn passes it on (leave, slot_freed); one that found an instance
+/// says so (count_served), and the next one tries. No turn is lost: room that was made between a vain pick and the
+/// (re)joining that follows it wakes that request at once. A wake in vain is cheap, a lost one would cost a request its
+/// max_wait.
+class WaitQueues {
+ public:
+  using Wake = std::function<void()>;
+  struct Ticket {
+    std::string model;
+    std::uint64_t id = 0;
+    TimePoint since{};
+  };
+  enum class Joined : std::uint8_t { waiting, full };
+
+  explicit WaitQueues(QueueSettings settings) : settings_(settings) {}
+  /// Those who wait stay, also above a smaller bound.
+  void reconfigure(QueueSettings settings);
+  [[nodiscard]] QueueSettings settings() const;
+
+  /// `model`: the served name (a router serves a bounded number of them); "" for a request that names none.
+  /// `ticket` is filled in.
+  Joined join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket);
+  /// Woken in vain: back to its old place among those who wait, whatever the bound.
+  void rejoin_front(const Ticket& ticket, Wake wake);
+  /// The request ended (timed out, client gone). False: it was woken already, and the turn that it does not use must be
+  /// passed on with slot_freed.
+  bool leave(const Ticket& ticket);
+  /// An instance of this model got room (or became usable); called after its in_flight was lowered. Wakes the head of
+  /// the model's queue and of that of the requests without a model. For "" or an upstream that takes any model:
+  /// slot_freed_any. One that serves several models calls this for each of them. Cheap when nobody waits.
+  void slot_freed(std::string_view model);
+  /// Wakes the head of every queue.
+  void slot_freed_any();
+  /// A woken request found an instance: counts for the rate that Retry-After is computed from, and wakes the next one,
+  /// since more than one may have got room. Each woken request calls one of count_served, rejoin_front and leave.
+  void count_served(std::string_view model, TimePoint now);
+
+  [[nodiscard]] std::size_t waiting(std::string_view model) const;
+  [[nodiscard]] std::size_t waiting_in_all() const { return waiting_.load(std::memory_order_relaxed); }
+  /// Seconds after which a place may be free: those waiting over the rate served lately; 1 to 60.
+  [[nodiscard]] unsigned retry_after(std::string_view model, TimePoint now) const;
+
+ private:
+  struct Queue {
+    std::map<std::uint64_t, Wake> entries;  // by ticket id, which is the order of arrival
+    std::uint64_t epoch_seen = 0;           // of the last time that the head was woken
+    double served_per_second = 0;           // exponentially weighted
+    TimePoint served_since{}, served_at{};
+  };
+  using Queues = std::map<std::string, Queue, std::less<>>;
+
+  void enter(Queues::iterator queue, std::uint64_t id, Wake wake, std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] Wake take_head(Queue& queue);
+  void wake_heads(std::unique_lock<std::mutex>& lock, Queues::iterator first, Queues::iterator second);
+  /// How many slots were freed that the model's requests might have used. May count those of others, never too few.
+  [[nodiscard]] std::uint64_t epoch_of(std::string_view model) const;
+  [[nodiscard]] static std::size_t bucket_of(std::string_view model);
+
+  mutable std::mutex lock_;
+  QueueSettings settings_;
+  Queues queues_;
+  std::uint64_t next_id_ = 1;
+  // These two are sequentially consistent: a slot is counted before waiting_ is looked at, and a request is counted
+  // before the slots are, so that one of the two always sees the other.
+  std::atomic<std::size_t> waiting_{0};
+  std::array<std::atomic<std::uint64_t>, 64> freed_{};
+  std::atomic<std::uint64_t> freed_any_{0}, freed_in_all_{0};  // for every model; of whatever model
+};
+
+}  // namespace svc::router

@@ -1,0 +1,58 @@
+#include "router/io/exchange.hpp"
+
+namespace svc::router {
+namespace {
+
+// What a session keeps for its next request; more is given back.
+constexpr std::size_t kKeptRequestBytes = 8 * 1024;
+
+}  // namespace
+
+void Exchange::reset() {
+  method.clear();
+  path.clear();
+  request_id.clear();
+  model.clear();
+  version = 11;
+  head_request = false;
+  keep_alive = true;
+  wants_upgrade = false;
+  body_bytes = 0;
+  keys.reset();
+  key = nullptr;
+  facts.clear();
+  pick_context = {};
+  request.clear();
+  if (request.capacity() > kKeptRequestBytes) {
+    request.shrink_to_fit();
+  }
+  host_at = host_length = 0;
+  body.release();
+  table.reset();
+  group = nullptr;
+  upstream = nullptr;
+  upstream_name.clear();
+  series = nullptr;
+  tried_lives.clear();
+  tried.clear();
+  attempts = retries = 0;
+  ticket = {};
+  waiting = false;
+  status = 0;
+  reason = FailureReason::none;
+  framing = BodyFraming::none;
+  left = 0;
+  chunks = ChunkRelay();
+  tally = StreamTally();
+  event_stream = false;
+  answer_begun = false;
+  close_delimited = false;
+  client_chunked = false;
+  upstream_keep_alive = false;
+  bytes_out = 0;
+  began = picked = attempt_began = first_byte = last_piece = TimePoint{};
+  queued = {};
+  total_deadline = TimePoint::max();
+}
+
+}  // namespace svc::router

@@ -1,0 +1,79 @@
+// One request and its answer, from the head's last byte to the access log. Owned by a ClientSession; reused from request to
+// request of one connection, so that a keep-alive client costs no allocation.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/core/clock.hpp"
+#include "router/core/api_keys.hpp"
+#include "router/core/failure_reason.hpp"
+#include "router/core/http1/chunk_relay.hpp"
+#include "router/core/http1/response_head.hpp"
+#include "router/core/pick.hpp"
+#include "router/core/request_facts.hpp"
+#include "router/core/routing_table.hpp"
+#include "router/core/stream_tally.hpp"
+#include "router/core/wait_queue.hpp"
+#include "router/io/byte_buffer.hpp"
+
+namespace svc::router {
+
+struct Exchange {
+  // The request, as the access log and retries need it.
+  std::string method, path, request_id;
+  std::string model;  ///< asked for; "" = none
+  int version = 11;
+  bool head_request = false;
+  bool keep_alive = true;  ///< the client's connection goes on after this exchange
+  bool wants_upgrade = false;
+  std::uint64_t body_bytes = 0;
+  std::shared_ptr<const ApiKeys> keys;  ///< keeps `key` alive over a reload
+  ApiKey* key = nullptr;
+  RequestFacts facts;
+  PickContext pick_context;
+
+  // What is sent to the upstream: request head (with a small body behind it), then a large body.
+  std::string request;
+  std::size_t host_at = 0, host_length = 0;  ///< value of the Host field in `request`
+  ByteBuffer body;
+
+  // Attempts.
+  std::shared_ptr<const RoutingTable> table;  ///< keeps `group` and `upstream` alive
+  const Group* group = nullptr;
+  const Upstream* upstream = nullptr;  ///< of the present attempt: counted in its in_flight
+  std::string upstream_name;  ///< of the last attempt
+  Series* series = nullptr;
+  std::vector<std::shared_ptr<UpstreamLive>> tried_lives;
+  std::vector<const UpstreamLive*> tried;
+  unsigned attempts = 0;
+  unsigned retries = 0;  ///< those that count against max_retries
+  WaitQueues::Ticket ticket;
+  bool waiting = false;  ///< in the queue
+
+  // The answer.
+  int status = 0;
+  FailureReason reason = FailureReason::none;
+  BodyFraming framing = BodyFraming::none;  ///< of the upstream's answer
+  std::uint64_t left = 0;                   ///< of a body of known length
+  ChunkRelay chunks;
+  StreamTally tally;
+  bool event_stream = false;
+  bool answer_begun = false;     ///< the client was sent bytes of it
+  bool close_delimited = false;  ///< the client knows the end by the end of the connection
+  bool client_chunked = false;
+  bool upstream_keep_alive = false;
+  std::uint64_t bytes_out = 0;
+
+  // Times.
+  TimePoint began{};  ///< the head was complete
+  TimePoint picked{}, attempt_began{}, first_byte{}, last_piece{};
+  Duration queued{};
+  TimePoint total_deadline = TimePoint::max();
+
+  void reset();
+};
+
+}  // namespace svc::router

@@ -1,0 +1,287 @@
+#include <algorithm>
+
+#include "router/core/http1/forward_head.hpp"
+#include "router/io/client_session.hpp"
+#include "router/io/data_thread.hpp"
+
+namespace svc::router {
+namespace {
+
+// Bodies up to this go to the upstream behind the head in one piece of memory; larger ones are gathered.
+constexpr std::size_t kSmallBody = 16 * 1024;
+
+bool begins_object(std::string_view body) {
+  const auto at = body.find_first_not_of(" \t\r\n");
+  return at != std::string_view::npos && (body[at] == '{' || body[at] == '\xEF');
+}
+
+// The last address of X-Forwarded-For that is not a proxy of ours.
+std::string_view client_behind(std::string_view forwarded_for, const std::vector<Cidr>& trusted) {
+  std::string_view found;
+  while (!forwarded_for.empty()) {
+    const auto comma = forwarded_for.rfind(',');
+    const auto entry = trim_blanks(comma == std::string_view::npos ? forwarded_for : forwarded_for.substr(comma + 1));
+    const auto address = IpAddress::parse(entry);
+    if (!address) {
+      break;
+    }
+    found = entry;
+    if (comma == std::string_view::npos ||
+        std::none_of(trusted.begin(), trusted.end(), [&](const Cidr& net) { return net.contains(*address); })) {
+      break;
+    }
+    forwarded_for = forwarded_for.substr(0, comma);
+  }
+  return found;
+}
+
+bool needs_key(std::string_view path) { return !is_own_path(path) || path.starts_with("/v1/"); }
+
+}  // namespace
+
+bool ClientSession::admit(const RequestHead& head) {
+  const DataSettings& settings = thread_.settings();
+  if (head.has_body()) {
+    x_.keep_alive = false;  // whoever refuses now leaves the body unread
+  }
+  set_client(head);
+  for (const FieldView& field : head.fields()) {
+    if (head.via.empty()) {
+      break;
+    }
+    if (equal_ignoring_case(field.name, "via") && via_names(field.value, thread_.plane().pseudonym)) {
+      refuse(FailureReason::loop_detected, "this request has been through this router before");
+      return false;
+    }
+  }
+  if (settings.keys->enabled() && needs_key(head.path)) {
+    x_.keys = settings.keys;
+    x_.key = settings.keys->find(head.authorization);
+    if (x_.key == nullptr) {
+      if (head.authorization.empty()) {
+        refuse(FailureReason::missing_api_key, "an API key is required: send it as Authorization: Bearer KEY");
+      } else {
+        refuse(FailureReason::invalid_api_key, "this API key is not known");
+      }
+      return false;
+    }
+    if (!is_own_path(head.path)) {
+      if (const auto wait = x_.key->take_request(now())) {
+        refuse(FailureReason::rate_limited, "this API key has used its requests for this minute", {},
+               static_cast<unsigned>(*wait) + 1);
+        return false;
+      }
+      if (const auto wait = x_.key->token_wait(now())) {
+        refuse(FailureReason::token_rate_limited, "this API key has used its tokens for this minute", {},
+               static_cast<unsigned>(*wait) + 1);
+        return false;
+      }
+    }
+  }
+  if (head.content_length.value_or(0) > settings.settings.max_body_bytes) {
+    refuse(FailureReason::body_too_large, "the request body of " + std::to_string(*head.content_length) +
+                                              " bytes is larger than " +
+                                              std::to_string(settings.settings.max_body_bytes));
+    return false;
+  }
+  x_.keep_alive = head.keep_alive && !thread_.draining();
+  return true;
+}
+
+void ClientSession::set_client(const RequestHead& head) {
+  const auto& settings = thread_.settings().settings;
+  client_text_ = peer_text_;
+  if (peer_trusted_ && !head.more_forwarded_for) {
+    if (const auto behind = client_behind(head.forwarded_for, settings.trusted); !behind.empty()) {
+      client_text_.assign(behind);
+    }
+  }
+}
+
+void ClientSession::dispatch(const RequestHead& head, std::string_view body, bool body_is_own) {
+  if (is_own_path(head.path)) {
+    ask_control(head);
+    return;
+  }
+  if (client_closed_) {
+    client_gone();
+    return;
+  }
+  if (choose_group(head, body)) {
+    find_upstream(&head, body, body_is_own);
+  }
+}
+
+void ClientSession::ask_control(const RequestHead& head) {
+  thread_.counters().own_requests.add();
+  state_ = State::own;
+  thread_.loop().timers().clear(timer_);
+  OwnRequest request;
+  request.method.assign(head.method);
+  request.path.assign(head.path);
+  request.query.assign(head.query);
+  request.authorization.assign(head.authorization);
+  request.client_address = client_text_;
+  request.session_header.assign(head.field(thread_.settings().settings.session_header));
+  thread_.plane().control.own_request(std::move(request), [thread = &thread_, id = id_](OwnAnswer answer) {
+    thread->with_session(id, [answer = std::move(answer)](ClientSession& session) { session.take_own_answer(answer); });
+  });
+}
+
+void ClientSession::take_own_answer(const OwnAnswer& answer) {
+  if (state_ == State::own) {
+    answer_own(answer.status, answer.content_type, answer.body, answer.extra_fields);
+  }
+}
+
+bool ClientSession::choose_group(const RequestHead& head, std::string_view body) {
+  const RouterSettings& settings = thread_.settings().settings;
+  x_.table = thread_.table();
+  if (settings.inspect_bodies && begins_object(body)) {
+    const bool by_size = settings.cache_type_routing_threshold > 0 && thread_.table_has_cache_types();
+    thread_.facts_reader.read(body, {.text_bytes = by_size}, x_.facts);
+    x_.model = x_.facts.model;
+  }
+  if (x_.key != nullptr && !x_.key->all_models) {
+    const bool sure = x_.facts.complete && !x_.model.empty();
+    if (!sure || !(x_.key->allows(x_.model) || x_.key->allows(x_.table->served_name(x_.model)))) {
+      refuse(FailureReason::model_not_allowed,
+             sure ? "this API key may not use the model '" + x_.model + "'"
+                  : "this API key is for certain models only, and the request names none",
+             "model");
+      return false;
+    }
+  }
+  x_.group = x_.table->find(x_.model);
+  if (x_.group == nullptr) {
+    if (!x_.table->view_known() || x_.table->upstreams().empty()) {
+      refuse(FailureReason::view_not_ready, "no instance is known yet", {}, 1);
+    } else if (settings.unknown_model_status == 503) {
+      refuse_status(503, FailureReason::model_not_found,
+                    "No healthy services available for model '" + x_.model + "'", "Retry-After: 5\r\n", "model");
+    } else {
+      refuse(FailureReason::model_not_found, "The model '" + x_.model + "' does not exist", "model");
+    }
+    return false;
+  }
+  PickContext& context = x_.pick_context;
+  context.text_bytes = x_.facts.text_bytes;
+  if (x_.group->method == Method::session) {
+    const auto header = head.field(settings.session_header);
+    const std::string_view key = !x_.facts.prompt_cache_key.empty() ? std::string_view(x_.facts.prompt_cache_key)
+                                 : !x_.facts.user.empty()           ? std::string_view(x_.facts.user)
+                                                                    : header;
+    context.session_hash = key.empty() ? 0 : hash_key(key) | 1U;
+  } else if (x_.group->method == Method::ip_hash) {
+    context.client_hash = hash_key(client_text_);
+  }
+  return true;
+}
+
+void ClientSession::build_request(const RequestHead& head, std::string_view body, bool body_is_own,
+                                  std::string_view host) {
+  const DataSettings& settings = thread_.settings();
+  ForwardContext context;
+  context.upstream_host = host;
+  context.client_address = peer_text_;
+  context.scheme = client_.tls() ? "https" : "http";
+  context.trust_forwarded = peer_trusted_;
+  context.request_id = x_.request_id;
+  context.traceparent = head.traceparent;
+  context.via = thread_.plane().pseudonym;
+  if (head.has_body() || head.content_length) {
+    context.body_bytes = body.size();
+  }
+  context.authorization = settings.upstream_authorization;
+  context.drop_authorization = x_.key != nullptr;
+  context.keep_upgrade = head.wants_upgrade;
+  append_request_head(x_.request, head, context);
+  const auto at = x_.request.find("\r\nHost: ");
+  x_.host_at = at + 8;
+  x_.host_length = host.size();
+  if (!body_is_own) {
+    x_.request.append(body);
+  } else if (body.size() <= kSmallBody) {
+    x_.request.append(body);
+    x_.body.release();
+  }
+}
+
+void ClientSession::find_upstream(const RequestHead* head, std::string_view body, bool body_is_own) {
+  PickContext& context = x_.pick_context;
+  context.now = now();
+  context.random = thread_.random();
+  context.tried = x_.tried;
+  const PickResult picked = pick(*x_.group, x_.table->settings(), context);
+  if (picked.upstream == nullptr) {
+    if (picked.problem == PickProblem::all_busy && thread_.plane().queues.settings().max_waiting > 0) {
+      if (head != nullptr) {
+        build_request(*head, body, body_is_own, "-");
+      }
+      join_queue();
+    } else {
+      refuse_pick(picked.problem);
+    }
+    return;
+  }
+  pool_ = &thread_.pool_of(*picked.upstream);
+  const std::string& host = pool_->host();
+  if (head != nullptr) {
+    build_request(*head, body, body_is_own, host);
+  } else {
+    x_.request.replace(x_.host_at, x_.host_length, host);
+    x_.host_length = host.size();
+  }
+  begin_attempt(picked);
+}
+
+void ClientSession::refuse_pick(PickProblem problem) {
+  const std::string whom = x_.group->model.empty() ? std::string("this request") : "model '" + x_.group->model + "'";
+  if (problem == PickProblem::all_busy) {
+    refuse(FailureReason::queue_full, "every instance for " + whom + " is at its limit of concurrent requests", {},
+           thread_.plane().queues.retry_after(x_.group->model, now()));
+    return;
+  }
+  std::string message = "No healthy services available for " + whom;
+  if (x_.reason != FailureReason::none) {
+    message += " (last failure: " + std::string(to_string(x_.reason)) + ")";
+  }
+  refuse(FailureReason::no_ready_instance, message, {}, 1);
+}
+
+void ClientSession::join_queue() {
+  auto& plane = thread_.plane();
+  const auto wake = [thread = &thread_, id = id_] {
+    thread->with_session(id, [](ClientSession& session) { session.leave_queue(); });
+  };
+  if (x_.waiting) {
+    plane.queues.rejoin_front(x_.ticket, wake);
+  } else {
+    if (plane.queues.join(x_.group->model, now(), wake, x_.ticket) == WaitQueues::Joined::full) {
+      refuse(FailureReason::queue_full, "the queue for " + x_.group->model + " is full", {},
+             plane.queues.retry_after(x_.group->model, now()));
+      return;
+    }
+    x_.waiting = true;
+  }
+  state_ = State::queued;
+  arm(x_.ticket.since + plane.queues.settings().max_wait - now());
+}
+
+void ClientSession::leave_queue() {
+  if (state_ != State::queued) {
+    thread_.plane().queues.slot_freed(x_.ticket.model);
+    return;
+  }
+  x_.table = thread_.table();
+  const Group* fresh = x_.table->find(x_.model);
+  if (fresh == nullptr) {
+    x_.waiting = false;
+    refuse_pick(PickProblem::none_usable);
+    return;
+  }
+  x_.group = fresh;
+  find_upstream(nullptr, {}, false);
+}
+
+}  // namespace svc::router

@@ -1,0 +1,346 @@
+#include <algorithm>
+
+#include "router/io/client_session.hpp"
+#include "router/io/data_thread.hpp"
+
+namespace svc::router {
+namespace {
+
+constexpr std::size_t kBufferedStep = 64 * 1024;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+}  // namespace
+
+ClientSession::ClientSession(DataThread& thread, int fd, IpAddress peer, std::uint64_t id, bool counted)
+    : thread_(thread), client_(fd), peer_(peer), id_(id), counted_by_client_(counted), peer_text_(peer.to_string()) {}
+
+ClientSession::~ClientSession() { set_buffered(0); }
+
+void ClientSession::start() {
+  const auto& trusted = thread_.settings().settings.trusted;
+  peer_trusted_ = std::any_of(trusted.begin(), trusted.end(), [this](const Cidr& net) { return net.contains(peer_); });
+  if (!thread_.loop().add(client_.fd(), *this)) {
+    close();
+    return;
+  }
+  registered_ = true;
+  if (const auto& tls = thread_.settings().server_tls) {
+    client_.begin_tls_server(tls);
+    state_ = State::handshake;
+    arm(thread_.settings().settings.header_timeout);
+    return;
+  }
+  state_ = State::idle;
+  arm(thread_.settings().settings.header_timeout);
+}
+
+void ClientSession::on_io(IoEvents events) {
+  client_readable_ = client_readable_ || events.readable;
+  client_writable_ = client_writable_ || events.writable;
+  client_closed_ = client_closed_ || events.peer_closed;
+  switch (state_) {
+    case State::handshake: {
+      const IoStatus done = client_.handshake();
+      if (done == IoStatus::failed) {
+        close();
+      } else if (done == IoStatus::ok) {
+        state_ = State::idle;
+        client_readable_ = true;  // what came with the handshake's last bytes raises no event
+        read_client();
+      }
+      return;
+    }
+    case State::idle:
+    case State::head:
+    case State::body:
+      if (client_readable_) {
+        read_client();
+      }
+      return;
+    case State::own:
+      return;
+    case State::queued:
+    case State::connecting:
+    case State::upstream_handshake:
+    case State::sending:
+    case State::waiting:
+      if (client_closed_) {
+        client_gone();
+      }
+      return;
+    case State::relaying:
+      if (client_closed_) {
+        client_gone();
+      } else if (client_writable_ && !out_.empty()) {
+        flush_client();
+      }
+      return;
+    case State::flushing:
+      if (client_writable_ && !out_.empty()) {
+        flush_client();
+      }
+      return;
+    case State::tunnel:
+      run_tunnel();
+      return;
+    case State::lingering:
+      while (client_readable_) {
+        const IoResult got = client_.read(thread_.in_bytes.get(), DataThread::kInBytes);
+        if (got.status == IoStatus::blocked) {
+          client_readable_ = false;
+        } else if (got.status != IoStatus::ok) {
+          close();
+          return;
+        }
+      }
+      return;
+    case State::dead:
+      return;
+  }
+}
+
+void ClientSession::read_client() {
+  while (state_ == State::idle || state_ == State::head || state_ == State::body) {
+    if (state_ == State::idle && !in_.empty()) {
+      if (!take_input(in_.view())) {
+        return;
+      }
+      continue;
+    }
+    if (!client_readable_) {
+      break;
+    }
+    if (state_ == State::body) {
+      if (!read_body()) {
+        return;
+      }
+      continue;
+    }
+    const bool scratch = in_.empty();
+    if (!scratch) {
+      in_.reserve(in_.size() + DataThread::kInBytes);
+    }
+    char* into = scratch ? thread_.in_bytes.get() : in_.tail();
+    const IoResult got = client_.read(into, DataThread::kInBytes);
+    if (got.status == IoStatus::blocked) {
+      client_readable_ = false;
+      break;
+    }
+    if (got.status != IoStatus::ok) {
+      close();  // between requests, or in the middle of a head: nobody waits for an answer
+      return;
+    }
+    if (got.bytes < DataThread::kInBytes && !client_closed_ && !client_.tls()) {
+      client_readable_ = false;  // a short read has emptied the socket; the next byte raises an event
+    }
+    if (!scratch) {
+      in_.grow(got.bytes);
+    }
+    if (!take_input(scratch ? std::string_view(into, got.bytes) : in_.view())) {
+      return;
+    }
+  }
+  if (state_ == State::idle) {
+    in_.release();
+    arm(thread_.settings().settings.idle_timeout);
+  }
+}
+
+void ClientSession::stash(std::string_view data) {
+  if (data.data() != in_.view().data()) {
+    in_.append(data);
+  }
+}
+
+bool ClientSession::take_input(std::string_view data) {
+  RequestHead& head = thread_.request_head;
+  const HeadReading reading = read_request_head(data, scanned_, thread_.head_limits, head);
+  if (reading.state == HeadState::complete) {
+    scanned_ = 0;
+    return begin_request(data, reading.bytes);
+  }
+  if (reading.state == HeadState::incomplete) {
+    stash(data);
+    scanned_ = data.size();
+    if (state_ == State::idle) {
+      state_ = State::head;
+      arm(thread_.settings().settings.header_timeout);
+    }
+    return true;
+  }
+  x_.keep_alive = false;
+  x_.began = now();
+  thread_.counters().requests.add();
+  refuse_status(reading.refusal.status, FailureReason::bad_request, reading.refusal.message, {});
+  return false;
+}
+
+bool ClientSession::begin_request(std::string_view data, std::size_t head_bytes) {
+  const RequestHead& head = thread_.request_head;
+  thread_.counters().requests.add();
+  thread_.counters().requests_active.fetch_add(1, std::memory_order_relaxed);
+  x_.began = now();
+  x_.method.assign(head.method);
+  x_.path.assign(head.target);
+  x_.version = head.version;
+  x_.head_request = head.method == "HEAD";
+  x_.keep_alive = head.keep_alive && !thread_.draining();
+  x_.wants_upgrade = head.wants_upgrade;
+  if (!head.request_id.empty() && head.request_id.size() <= 128) {
+    x_.request_id.assign(head.request_id);
+  } else {
+    thread_.append_request_id(x_.request_id);
+  }
+  if (const Duration total = thread_.settings().settings.proxy_total_timeout; total > Duration::zero()) {
+    x_.total_deadline = x_.began + total;
+  }
+  in_dispatch_ = true;
+  std::size_t taken = data.size();
+  if (admit(head)) {
+    const std::string_view rest = data.substr(head_bytes);
+    if (!head.has_body()) {
+      taken = head_bytes;
+      dispatch(head, {}, false);
+    } else if (!head.chunked && rest.size() >= *head.content_length) {
+      x_.body_bytes = *head.content_length;
+      taken = head_bytes + *head.content_length;
+      dispatch(head, rest.substr(0, *head.content_length), false);
+    } else {
+      taken = head_bytes + begin_body(data.substr(0, head_bytes), rest);
+    }
+  } else if (!head.has_body()) {
+    taken = head_bytes;  // refused, and the connection may go on
+  }
+  in_dispatch_ = false;
+  if (state_ == State::dead || state_ == State::lingering) {
+    return false;
+  }
+  if (data.data() == in_.view().data()) {
+    in_.remove_prefix(taken);
+  } else if (taken < data.size()) {
+    in_.append(data.substr(taken));
+  }
+  if (in_.empty()) {
+    in_.release();
+  }
+  return true;
+}
+
+std::size_t ClientSession::begin_body(std::string_view head_bytes, std::string_view rest) {
+  const RequestHead& head = thread_.request_head;
+  raw_head_.assign(head_bytes);
+  state_ = State::body;
+  arm(thread_.settings().settings.body_timeout);
+  if (head.expect_continue && rest.empty() && head.version >= 11) {
+    send_client(kContinue);
+    if (state_ == State::dead) {
+      return 0;
+    }
+  }
+  if (head.chunked) {
+    body_chunks_ = std::make_unique<ChunkRelay>(ChunkRelay::Output::plain);
+    return take_body_chunks(rest);
+  }
+  body_expected_ = *head.content_length;
+  x_.body.reserve(body_expected_);
+  x_.body.append(rest);
+  set_buffered(x_.body.size());
+  return rest.size();
+}
+
+bool ClientSession::read_body() {
+  const bool chunked = body_chunks_ != nullptr;
+  const std::size_t room = chunked ? DataThread::kInBytes : body_expected_ - x_.body.size();
+  char* into = chunked ? thread_.in_bytes.get() : x_.body.tail();
+  const IoResult got = client_.read(into, room);
+  if (got.status == IoStatus::blocked) {
+    client_readable_ = false;
+    return true;
+  }
+  if (got.status != IoStatus::ok) {
+    client_gone();
+    return false;
+  }
+  if (got.bytes < room && !client_closed_ && !client_.tls()) {
+    client_readable_ = false;
+  }
+  arm(thread_.settings().settings.body_timeout);
+  if (chunked) {
+    const std::string_view piece(into, got.bytes);
+    const std::size_t taken = take_body_chunks(piece);
+    if (state_ != State::dead && state_ != State::lingering) {
+      in_.append(piece.substr(taken));
+    }
+  } else {
+    x_.body.grow(got.bytes);
+    if (x_.body.size() - buffered_ >= kBufferedStep || x_.body.size() == body_expected_) {
+      set_buffered(x_.body.size());
+    }
+    if (state_ == State::body && x_.body.size() == body_expected_) {
+      body_complete();
+    }
+  }
+  return state_ != State::dead && state_ != State::lingering;
+}
+
+std::size_t ClientSession::take_body_chunks(std::string_view data) {
+  const ChunkRelay::Step step = body_chunks_->take(data, thread_.reframed);
+  const std::size_t taken = step.consumed;
+  if (step.state == ChunkRelay::State::broken) {
+    x_.keep_alive = false;
+    refuse(FailureReason::bad_request, "the chunked request body is malformed");
+    return taken;
+  }
+  const auto limit = thread_.settings().settings.max_body_bytes;
+  if (x_.body.size() + step.out.size() > limit) {
+    x_.keep_alive = false;
+    refuse(FailureReason::body_too_large, "the request body is larger than " + std::to_string(limit) + " bytes");
+    return taken;
+  }
+  x_.body.append(step.out);
+  set_buffered(x_.body.size());
+  if (state_ == State::body && step.state == ChunkRelay::State::done) {
+    body_chunks_.reset();
+    body_complete();
+  }
+  return taken;
+}
+
+void ClientSession::body_complete() {
+  RequestHead& head = thread_.request_head;
+  // It was accepted once; the views into the first reading are gone.
+  const HeadReading again = read_request_head(raw_head_, 0, thread_.head_limits, head);
+  if (again.state != HeadState::complete) {
+    x_.keep_alive = false;
+    refuse(FailureReason::internal_error, "the request head could not be read again");
+    return;
+  }
+  x_.body_bytes = x_.body.size();
+  const bool outer = in_dispatch_;
+  in_dispatch_ = true;
+  dispatch(head, x_.body.view(), true);
+  in_dispatch_ = outer;
+  raw_head_.clear();
+}
+
+void ClientSession::next_request() {
+  state_ = State::idle;
+  answer_done_ = false;
+  x_.reset();
+  set_buffered(0);
+  scanned_ = 0;
+  if (in_dispatch_) {
+    return;  // whoever called us goes on reading
+  }
+  if (in_.empty() && !client_readable_) {
+    if (client_closed_) {
+      close();
+      return;
+    }
+    arm(thread_.settings().settings.idle_timeout);
+    return;
+  }
+  read_client();
+}
+
+}  // namespace svc::router

@@ -1,0 +1,345 @@
+#include "router/core/http1/forward_head.hpp"
+#include "router/io/access_log.hpp"
+#include "router/io/client_session.hpp"
+#include "router/io/data_thread.hpp"
+
+namespace svc::router {
+namespace {
+
+// Pieces up to this are put behind the answer's head, to leave in one send.
+constexpr std::size_t kJoinBytes = 16 * 1024;
+// Of last_heard_ns: a cache line that all threads read is not worth a write per chunk.
+constexpr std::int64_t kHeardStepNs = 50'000'000;
+
+}  // namespace
+
+void ClientSession::read_upstream() {
+  while (up_ != nullptr && up_->readable && out_.empty()) {
+    const IoResult got = up_->transport.read(thread_.relay_bytes.get(), DataThread::kRelayBytes);
+    if (got.status == IoStatus::blocked) {
+      up_->readable = false;
+      return;
+    }
+    if (got.status != IoStatus::ok) {
+      upstream_ended(got.status == IoStatus::ended);
+      return;
+    }
+    if (got.bytes < DataThread::kRelayBytes && !up_->peer_closed && !up_->transport.tls()) {
+      up_->readable = false;
+    }
+    auto& heard = x_.upstream->live->last_heard_ns;
+    const std::int64_t at = now().time_since_epoch().count();
+    if (at - heard.load(std::memory_order_relaxed) > kHeardStepNs) {
+      heard.store(at, std::memory_order_relaxed);
+    }
+    if (!take_answer({thread_.relay_bytes.get(), got.bytes})) {
+      return;
+    }
+  }
+}
+
+bool ClientSession::take_answer(std::string_view data) {
+  if (state_ == State::relaying) {
+    arm(thread_.settings().settings.proxy_timeout);
+    return relay(data, false);
+  }
+  if (x_.first_byte == TimePoint{}) {
+    x_.first_byte = now();
+    UpstreamLive& live = *x_.upstream->live;
+    if (live.had_failures.load(std::memory_order_relaxed)) {
+      const std::lock_guard lock(live.outlier_lock);
+      live.outlier.succeeded();
+      live.had_failures.store(false, std::memory_order_relaxed);
+    }
+  }
+  if (!up_in_.empty()) {
+    up_in_.append(data);
+    data = up_in_.view();
+  }
+  while (true) {
+    const ResponseReading reading = read_response_head(data, up_scanned_, x_.method, x_.wants_upgrade,
+                                                       thread_.head_limits, thread_.response_head);
+    if (reading.state == HeadState::refused) {
+      attempt_failed(FailureReason::upstream_protocol_error, AttemptPhase::answering);
+      return false;
+    }
+    if (reading.state == HeadState::incomplete) {
+      if (up_in_.empty()) {
+        up_in_.append(data);
+      } else if (data.size() < up_in_.size()) {
+        up_in_.remove_prefix(up_in_.size() - data.size());  // an interim answer before it
+      }
+      up_scanned_ = data.size();
+      return true;
+    }
+    up_scanned_ = 0;
+    const int status = thread_.response_head.status;
+    if (status >= 200 || status == 101) {
+      return begin_answer(data, reading.bytes);
+    }
+    if (++interim_answers_ > 16) {
+      attempt_failed(FailureReason::upstream_protocol_error, AttemptPhase::answering);
+      return false;
+    }
+    data.remove_prefix(reading.bytes);
+    if (data.empty()) {
+      up_in_.clear();
+      return true;
+    }
+  }
+}
+
+bool ClientSession::moved_on_503() {
+  const FailedAttempt failed{FailureReason::none, AttemptPhase::answering, up_->reused, 503, x_.method, x_.retries};
+  return judge_retry(failed, thread_.settings().settings.retry) == RetryVerdict::elsewhere &&
+         try_elsewhere(FailureReason::none, true);
+}
+
+bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) {
+  const ResponseHead& head = thread_.response_head;
+  if (head.status == 503 && moved_on_503()) {
+    return false;
+  }
+  x_.status = head.status;
+  x_.framing = head.framing;
+  x_.left = head.content_length;
+  x_.upstream_keep_alive = head.keep_alive && state_ == State::waiting;
+  x_.event_stream = head.event_stream;
+  x_.tally = StreamTally(head.event_stream                                     ? StreamTally::Kind::event_stream
+                         : head.json && head.content_encoding.empty() ? StreamTally::Kind::json
+                                                                               : StreamTally::Kind::opaque);
+  x_.client_chunked = head.framing == BodyFraming::chunked && x_.version >= 11;
+  x_.close_delimited =
+      head.framing == BodyFraming::until_close || (head.framing == BodyFraming::chunked && !x_.client_chunked);
+  x_.chunks = ChunkRelay(x_.client_chunked ? ChunkRelay::Output::chunked : ChunkRelay::Output::plain);
+  x_.keep_alive = x_.keep_alive && !x_.close_delimited && !thread_.draining();
+
+  AnswerContext context;
+  context.client_version = x_.version;
+  context.close = !x_.keep_alive;
+  context.request_id = x_.request_id;
+  context.framing = x_.client_chunked ? BodyFraming::chunked
+                    : x_.close_delimited ? BodyFraming::until_close
+                                         : head.framing;
+  if (thread_.settings().settings.expose_route) {
+    context.route_upstream = x_.upstream->spec.name;
+    context.attempts = x_.attempts;
+  }
+  context.keep_upgrade = head.status == 101;
+  thread_.out.clear();
+  append_answer_head(thread_.out, head, context);
+  x_.series->answers[static_cast<std::size_t>(head.status) / 100].add();
+  x_.series->first_byte.observe(now() - x_.began);
+  thread_.counters().pick_to_first_byte.observe(now() - x_.attempt_began);
+
+  x_.answer_begun = true;
+  state_ = State::relaying;
+  arm(thread_.settings().settings.proxy_timeout);
+  const std::string_view rest = data.substr(head_bytes);
+  if (head.status == 101) {
+    begin_tunnel(rest);  // sends the head
+    return false;
+  }
+  const bool go_on = relay(rest, true);
+  // No retry can come any more: a long stream need not hold its request.
+  if (state_ == State::relaying && x_.body.size() + x_.request.capacity() > kJoinBytes) {
+    x_.body.release();
+    set_buffered(0);
+    std::string().swap(x_.request);
+  }
+  up_in_.release();
+  return go_on;
+}
+
+bool ClientSession::relay(std::string_view data, bool with_head) {
+  std::string_view out;
+  bool done = false;
+  bool broken = false;
+  std::size_t taken = data.size();
+  switch (x_.framing) {
+    case BodyFraming::none:
+      done = true;
+      taken = 0;
+      break;
+    case BodyFraming::length:
+      taken = data.size() < x_.left ? data.size() : static_cast<std::size_t>(x_.left);
+      out = data.substr(0, taken);
+      x_.left -= taken;
+      done = x_.left == 0;
+      note_piece(out);
+      break;
+    case BodyFraming::chunked: {
+      const ChunkRelay::Step step = x_.chunks.take(data, thread_.reframed);
+      out = step.out;
+      taken = step.consumed;
+      done = step.state == ChunkRelay::State::done;
+      broken = step.state == ChunkRelay::State::broken;
+      for (const std::string_view piece : step.payload) {
+        note_piece(piece);
+      }
+      break;
+    }
+    case BodyFraming::until_close:
+      out = data;
+      note_piece(out);
+      break;
+  }
+  x_.bytes_out += out.size();
+  const bool surplus = taken < data.size();
+  if (with_head) {
+    if (out.size() <= kJoinBytes) {
+      thread_.out.append(out);
+      out = {};
+    }
+    send_client(thread_.out, out);
+  } else if (!out.empty()) {
+    send_client(out);
+  }
+  if (state_ == State::dead) {
+    return false;
+  }
+  if (broken) {
+    answer_cut(FailureReason::upstream_protocol_error);
+    return false;
+  }
+  if (done) {
+    answer_complete(x_.upstream_keep_alive && !surplus);
+    return false;
+  }
+  return true;
+}
+
+void ClientSession::note_piece(std::string_view content) {
+  if (content.empty()) {
+    return;
+  }
+  x_.tally.take(content);
+  if (x_.event_stream) {
+    if (x_.last_piece != TimePoint{}) {
+      x_.series->between_chunks.observe(now() - x_.last_piece);
+    }
+    x_.last_piece = now();
+  }
+}
+
+void ClientSession::upstream_ended(bool orderly) {
+  if (state_ != State::relaying) {
+    attempt_failed(FailureReason::upstream_reset, phase());
+    return;
+  }
+  if (x_.framing == BodyFraming::until_close && orderly) {
+    answer_complete(false);
+    return;
+  }
+  answer_cut(FailureReason::upstream_cut);
+}
+
+void ClientSession::answer_complete(bool reusable) {
+  end_attempt(reusable);
+  answer_done_ = true;
+  if (out_.empty()) {
+    answer_sent();
+    return;
+  }
+  state_ = State::flushing;
+  arm(thread_.settings().settings.write_timeout);
+}
+
+void ClientSession::answer_sent() {
+  if (close_after_flush_) {
+    record_exchange();
+    close(x_.close_delimited);
+    return;
+  }
+  finish_exchange();
+}
+
+void ClientSession::answer_cut(FailureReason reason) {
+  x_.reason = reason;
+  blame(reason);
+  end_attempt(false);
+  x_.keep_alive = false;
+  close_after_flush_ = true;
+  answer_done_ = true;
+  if (x_.event_stream && x_.framing != BodyFraming::length) {
+    std::string event = x_.tally.between_events() ? "" : "\n\n";
+    event += "event: error\ndata: ";
+    event += openai_error(reason, "the instance broke off in the middle of the answer; what was received is incomplete");
+    event += "\n\n";
+    if (x_.client_chunked) {
+      std::string chunk;
+      append_chunk_size(chunk, event.size());
+      event.insert(0, chunk);
+      event += "\r\n";
+    }
+    send_client(event);
+    if (state_ == State::dead) {
+      return;
+    }
+  }
+  if (out_.empty()) {
+    answer_sent();
+    return;
+  }
+  state_ = State::flushing;
+  arm(thread_.settings().settings.write_timeout);
+}
+
+void ClientSession::finish_exchange() {
+  const bool go_on = x_.keep_alive;
+  const bool refused = x_.reason != FailureReason::none;
+  record_exchange();
+  if (go_on) {
+    next_request();
+  } else if (refused || !in_.empty() || client_readable_) {
+    linger();  // closing over unread bytes would reset the connection, and the answer with it
+  } else {
+    close();
+  }
+}
+
+void ClientSession::record_exchange() {
+  if (x_.began == TimePoint{}) {
+    return;
+  }
+  auto& counters = thread_.counters();
+  const Duration whole = now() - x_.began;
+  const Usage usage = x_.tally.usage();
+  if (x_.series != nullptr && x_.answer_begun) {
+    x_.series->whole.observe(whole);
+    x_.series->prompt_tokens.add(usage.prompt_tokens);
+    x_.series->cached_tokens.add(usage.cached_tokens);
+    x_.series->completion_tokens.add(usage.completion_tokens);
+    x_.series->bytes_to_client.add(x_.bytes_out);
+  }
+  if (x_.key != nullptr && usage.prompt_tokens + usage.completion_tokens > 0) {
+    x_.key->spend_tokens(now(), usage.prompt_tokens + usage.completion_tokens);
+  }
+  counters.requests_active.fetch_sub(1, std::memory_order_relaxed);
+  auto& log = thread_.plane().access_log;
+  if (log.wants(x_.status, x_.reason, thread_.random())) {
+    AccessRecord record;
+    record.request_id = x_.request_id;
+    record.client = client_text_;
+    record.key_name = x_.key != nullptr ? std::string_view(x_.key->name) : std::string_view();
+    record.method = x_.method;
+    record.path = x_.path;
+    record.model = x_.model;
+    record.status = x_.reason == FailureReason::client_gone ? 499 : x_.status;
+    record.reason = x_.reason;
+    record.upstream = x_.upstream_name;
+    record.attempts = x_.attempts;
+    record.queue_time = x_.queued > Duration::zero() ? x_.queued : Duration(-1);
+    record.first_byte = x_.first_byte != TimePoint{} ? x_.first_byte - x_.began : Duration(-1);
+    record.total = whole;
+    record.bytes_in = x_.body_bytes;
+    record.bytes_out = x_.bytes_out;
+    record.prompt_tokens = usage.prompt_tokens;
+    record.completion_tokens = usage.completion_tokens;
+    record.stream = x_.event_stream;
+    log.push(thread_.index(), record);
+  }
+  x_.began = TimePoint{};
+}
+
+}  // namespace svc::router

@@ -1,0 +1,35 @@
+#include "router/io/token_file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <system_error>
+
+namespace svc::router {
+namespace {
+
+constexpr std::size_t kMaxTokenBytes = 4096;
+constexpr std::string_view kBlanks = " \t\r";
+
+}  // namespace
+
+Result<std::string> read_token_file(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return io_failed("cannot read the token file '" + path + "'", std::generic_category().message(errno));
+  std::string line;
+  while (std::getline(file, line)) {
+    const std::size_t begin = line.find_first_not_of(kBlanks);
+    if (begin == std::string::npos || line[begin] == '#') continue;
+    std::string token = line.substr(begin, line.find_first_of(kBlanks, begin) - begin);
+    const bool visible = std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+    if (!visible || token.size() > kMaxTokenBytes) {
+      return invalid("the token in '" + path + "' must be 1 to 4096 visible ASCII characters");
+    }
+    return token;
+  }
+  if (file.bad()) return io_failed("cannot read the token file '" + path + "'", std::generic_category().message(errno));
+  return invalid("there is no token in '" + path + "'");
+}
+
+}  // namespace svc::router

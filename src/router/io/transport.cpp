@@ -1,0 +1,306 @@
+#include "router/io/transport.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/ssl/context.hpp>
+#include <cerrno>
+#include <cstring>
+
+namespace svc::router {
+namespace {
+
+bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+};
+
+SocketAddress to_socket_address(const IpAddress& address, std::uint16_t port) {
+  SocketAddress out;
+  if (address.is_v4()) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    std::memcpy(&v4.sin_addr, address.bytes().data(), 4);
+    std::memcpy(&out.storage, &v4, sizeof v4);
+    out.length = sizeof v4;
+  } else {
+    sockaddr_in6 v6{};
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(port);
+    std::memcpy(&v6.sin6_addr, address.bytes().data(), 16);
+    std::memcpy(&out.storage, &v6, sizeof v6);
+    out.length = sizeof v6;
+  }
+  return out;
+}
+
+void no_delay(int fd) {
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+}  // namespace
+
+Transport::~Transport() { close(); }
+
+IoStatus Transport::connect(const IpAddress& address, std::uint16_t port) {
+  const auto target = to_socket_address(address, port);
+  fd_ = ::socket(target.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (fd_ < 0) {
+    error_ = errno;
+    return IoStatus::failed;
+  }
+  no_delay(fd_);
+  if (::connect(fd_, reinterpret_cast<const sockaddr*>(&target.storage), target.length) == 0) {
+    return IoStatus::ok;
+  }
+  error_ = errno;
+  return error_ == EINPROGRESS ? IoStatus::blocked : IoStatus::failed;
+}
+
+int Transport::connect_outcome() const {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &length) != 0) {
+    return errno;
+  }
+  return error;
+}
+
+void Transport::begin_tls(const TlsContext& context) {
+  context_ = context;
+  ssl_ = SSL_new(context->native_handle());
+  SSL_set_mode(ssl_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // An end without close_notify may be anybody's: it must not pass for the end of an answer.
+  SSL_clear_options(ssl_, SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_set_fd(ssl_, fd_);
+}
+
+void Transport::begin_tls_server(const TlsContext& context) {
+  begin_tls(context);
+  SSL_set_accept_state(ssl_);
+}
+
+void Transport::begin_tls_client(const TlsContext& context, const std::string& host, bool verify) {
+  begin_tls(context);
+  SSL_set_connect_state(ssl_);
+  if (!verify) {
+    SSL_set_verify(ssl_, SSL_VERIFY_NONE, nullptr);
+    return;
+  }
+  SSL_set_verify(ssl_, SSL_VERIFY_PEER, nullptr);
+  if (IpAddress::parse(host)) {
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), host.c_str());
+  } else {
+    // The macro of OpenSSL casts in the old style.
+    SSL_ctrl(ssl_, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
+    SSL_set1_host(ssl_, host.c_str());
+  }
+}
+
+IoStatus Transport::handshake() {
+  ERR_clear_error();
+  const int done = SSL_do_handshake(ssl_);
+  if (done == 1) {
+    return IoStatus::ok;
+  }
+  const int why = SSL_get_error(ssl_, done);
+  return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? IoStatus::blocked : IoStatus::failed;
+}
+
+std::string Transport::tls_problem() const {
+  if (ssl_ != nullptr) {
+    if (const long verdict = SSL_get_verify_result(ssl_); verdict != X509_V_OK) {
+      return X509_verify_cert_error_string(verdict);
+    }
+  }
+  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+  return reason != nullptr ? reason : "the peer ended the handshake";
+}
+
+IoResult Transport::read(char* into, std::size_t room) {
+  if (ssl_ != nullptr) {
+    return read_tls(into, room);
+  }
+  const ssize_t got = ::recv(fd_, into, room, 0);
+  if (got > 0) {
+    return {IoStatus::ok, static_cast<std::size_t>(got)};
+  }
+  if (got == 0) {
+    return {room == 0 ? IoStatus::ok : IoStatus::ended, 0};
+  }
+  error_ = errno;
+  return {would_block(error_) || error_ == EINTR ? IoStatus::blocked : IoStatus::failed, 0};
+}
+
+IoResult Transport::write(std::string_view first, std::string_view second) {
+  if (ssl_ != nullptr) {
+    IoResult result = write_tls(first);
+    if (result.status == IoStatus::ok && result.bytes == first.size() && !second.empty()) {
+      const IoResult rest = write_tls(second);
+      result.bytes += rest.bytes;
+      result.status = rest.status;
+    }
+    return result;
+  }
+  ssize_t sent = 0;
+  if (second.empty()) {
+    sent = ::send(fd_, first.data(), first.size(), MSG_NOSIGNAL);
+  } else {
+    iovec parts[2] = {{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = 2;
+    sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+  }
+  if (sent >= 0) {
+    return {IoStatus::ok, static_cast<std::size_t>(sent)};
+  }
+  error_ = errno;
+  return {would_block(error_) || error_ == EINTR ? IoStatus::blocked : IoStatus::failed, 0};
+}
+
+IoResult Transport::read_tls(char* into, std::size_t room) {
+  std::size_t total = 0;
+  while (total < room) {
+    ERR_clear_error();
+    std::size_t got = 0;
+    const int done = SSL_read_ex(ssl_, into + total, room - total, &got);
+    if (done == 1) {
+      total += got;
+      continue;
+    }
+    const int why = SSL_get_error(ssl_, done);
+    if (total > 0) {
+      return {IoStatus::ok, total};  // the same end is met again by the next read
+    }
+    if (why == SSL_ERROR_ZERO_RETURN) {
+      return {IoStatus::ended, 0};
+    }
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
+      return {IoStatus::blocked, 0};
+    }
+    error_ = errno;
+    return {IoStatus::failed, 0};
+  }
+  return {IoStatus::ok, total};
+}
+
+IoResult Transport::write_tls(std::string_view bytes) {
+  std::size_t total = 0;
+  while (total < bytes.size()) {
+    ERR_clear_error();
+    std::size_t sent = 0;
+    const int done = SSL_write_ex(ssl_, bytes.data() + total, bytes.size() - total, &sent);
+    if (done == 1) {
+      total += sent;
+      continue;
+    }
+    const int why = SSL_get_error(ssl_, done);
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) {
+      return {total > 0 ? IoStatus::ok : IoStatus::blocked, total};
+    }
+    error_ = errno;
+    return {IoStatus::failed, total};
+  }
+  return {IoStatus::ok, total};
+}
+
+void Transport::shutdown_send() {
+  if (ssl_ != nullptr) {
+    SSL_shutdown(ssl_);
+  }
+  ::shutdown(fd_, SHUT_WR);
+}
+
+void Transport::close() {
+  if (ssl_ != nullptr) {
+    if (SSL_is_init_finished(ssl_) == 1) {
+      ERR_clear_error();
+      SSL_shutdown(ssl_);  // says close_notify as far as that goes without waiting
+    }
+    SSL_free(ssl_);
+    ssl_ = nullptr;
+    context_.reset();
+  }
+  if (fd_ >= 0) {
+    ::close(fd_);
+    fd_ = -1;
+  }
+}
+
+void Transport::abort() {
+  if (ssl_ != nullptr) {
+    SSL_set_quiet_shutdown(ssl_, 1);
+  }
+  if (fd_ >= 0) {
+    const linger now{1, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  }
+  close();
+}
+
+int open_listener(const IpAddress& address, std::uint16_t port, int backlog) {
+  const auto where = to_socket_address(address, port);
+  const int fd = ::socket(where.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  if (fd < 0) {
+    return -1;
+  }
+  const int on = 1;
+  const int off = 0;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  if (!address.is_v4()) {
+    ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  }
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&where.storage), where.length) != 0 || ::listen(fd, backlog) != 0) {
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    return -1;
+  }
+  return fd;
+}
+
+void close_listener(int fd) { ::close(fd); }
+
+std::uint16_t bound_port(int fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+    return 0;
+  }
+  return ntohs(address.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in*>(&address)->sin_port
+                                            : reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port);
+}
+
+int accept_connection(int listener, IpAddress& peer) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) {
+    return -1;
+  }
+  if (address.ss_family == AF_INET) {
+    std::array<std::uint8_t, 4> bytes{};
+    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr, bytes.size());
+    peer = IpAddress::v4(bytes);
+  } else {
+    std::array<std::uint8_t, 16> bytes{};
+    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr, bytes.size());
+    peer = IpAddress::v6(bytes);
+  }
+  no_delay(fd);
+  return fd;
+}
+
+}  // namespace svc::router

@@ -1,0 +1,277 @@
+#include "router/core/wait_queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <thread>
+
+namespace svc::router {
+namespace {
+
+using namespace std::chrono_literals;
+using Ticket = WaitQueues::Ticket;
+using Joined = WaitQueues::Joined;
+
+constexpr TimePoint kStart{1000s};
+
+QueueSettings bound(std::size_t max_waiting) { return {max_waiting, 30s}; }
+
+struct Subject {
+  WaitQueues queues{bound(3)};
+  std::vector<std::string> woken;
+
+  WaitQueues::Wake wake(std::string name) {
+    return [this, name = std::move(name)] { woken.push_back(name); };
+  }
+  Ticket join(std::string_view model, const std::string& name) {
+    Ticket ticket;
+    EXPECT_EQ(queues.join(model, kStart, wake(name), ticket), Joined::waiting);
+    return ticket;
+  }
+  std::vector<std::string> taken() { return std::exchange(woken, {}); }
+};
+
+using Names = std::vector<std::string>;
+
+TEST(WaitQueue, FirstCome_FirstWoken) {
+  Subject s;
+  const Ticket a = s.join("m", "a");
+  s.join("m", "b");
+  EXPECT_EQ(a.model, "m");
+  EXPECT_EQ(a.since, kStart);
+  EXPECT_EQ(s.queues.waiting("m"), 2U);
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), Names{"a"});
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), Names{"b"});
+  EXPECT_EQ(s.queues.waiting_in_all(), 0U);
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), Names{});
+}
+
+TEST(WaitQueue, Full_RefusesPerModel) {
+  Subject s;
+  for (const char* name : {"a", "b", "c"}) s.join("m", name);
+  Ticket ticket;
+  EXPECT_EQ(s.queues.join("m", kStart, s.wake("d"), ticket), Joined::full);
+  s.join("other", "e");
+  s.queues.reconfigure(bound(0));
+  EXPECT_EQ(s.queues.join("third", kStart, s.wake("f"), ticket), Joined::full);
+  EXPECT_EQ(s.queues.waiting_in_all(), 4U);
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), Names{"a"});
+}
+
+TEST(WaitQueue, OtherModels_AreNotWoken) {
+  Subject s;
+  s.join("m", "a");
+  s.queues.slot_freed("n");
+  EXPECT_EQ(s.taken(), Names{});
+  s.queues.slot_freed_any();
+  EXPECT_EQ(s.taken(), Names{"a"});
+}
+
+TEST(WaitQueue, RequestsWithoutModel_TakeAnyInstance) {
+  Subject s;
+  s.join("", "any");
+  s.join("m", "a");
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), (Names{"a", "any"}));
+  s.join("", "any");
+  s.join("m", "b");
+  s.join("n", "c");
+  s.taken();  // "any" is told of the room of before
+}
+
+TEST(WaitQueue, SlotFreedAny_WakesEveryHead) {
+  Subject s;
+  for (const char* model : {"m", "n", ""}) {
+    s.join(model, std::string(model) + "1");
+    s.join(model, std::string(model) + "2");
+  }
+  s.queues.slot_freed("");
+  auto names = s.taken();
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(names, (Names{"1", "m1", "n1"}));
+}
+
+TEST(WaitQueue, WokenInVain_KeepsItsPlace) {
+  Subject s;
+  const Ticket a = s.join("m", "a");
+  const Ticket b = s.join("m", "b");
+  s.join("m", "c");
+  s.queues.slot_freed("m");
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), (Names{"a", "b"}));
+  Ticket d;
+  EXPECT_EQ(s.queues.join("m", kStart, s.wake("d"), d), Joined::waiting);
+  EXPECT_EQ(s.queues.join("m", kStart, s.wake("e"), d), Joined::waiting);
+  s.queues.rejoin_front(b, s.wake("b"));
+  s.queues.rejoin_front(a, s.wake("a"));  // also above the bound
+  EXPECT_EQ(s.queues.waiting("m"), 5U);
+  EXPECT_EQ(s.taken(), Names{});
+  for (int i = 0; i < 5; ++i) s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), (Names{"a", "b", "c", "d", "e"}));
+}
+
+TEST(WaitQueue, RoomWhileNobodyWaited_WakesWhoJoins) {
+  Subject s;
+  s.queues.slot_freed("m");
+  const Ticket a = s.join("m", "a");
+  EXPECT_EQ(s.taken(), Names{"a"});
+  s.queues.rejoin_front(a, s.wake("a"));
+  EXPECT_EQ(s.taken(), Names{});  // once is enough
+  EXPECT_EQ(s.queues.waiting("m"), 1U);
+}
+
+TEST(WaitQueue, RoomBetweenWakeAndRejoin_WakesAgain) {
+  Subject s;
+  const Ticket a = s.join("m", "a");
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), Names{"a"});
+  s.queues.slot_freed("m");
+  s.queues.rejoin_front(a, s.wake("a"));
+  EXPECT_EQ(s.taken(), Names{"a"});
+}
+
+TEST(WaitQueue, Served_LetsTheNextOneLook) {
+  Subject s;
+  s.queues.slot_freed("m");
+  s.queues.slot_freed("m");  // two places
+  const Ticket a = s.join("m", "a");
+  const Ticket b = s.join("m", "b");
+  EXPECT_EQ(s.taken(), Names{"a"});
+  s.queues.count_served("m", kStart);
+  EXPECT_EQ(s.taken(), Names{"b"});
+}
+
+TEST(WaitQueue, Leave_TellsWhetherTheTurnWasGiven) {
+  Subject s;
+  const Ticket a = s.join("m", "a");
+  const Ticket b = s.join("m", "b");
+  EXPECT_TRUE(s.queues.leave(a));
+  EXPECT_FALSE(s.queues.leave(a));
+  EXPECT_EQ(s.queues.waiting_in_all(), 1U);
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), Names{"b"});
+  EXPECT_FALSE(s.queues.leave(b));
+  EXPECT_FALSE(s.queues.leave(Ticket{"unknown", 7, kStart}));
+  EXPECT_EQ(s.queues.waiting_in_all(), 0U);
+}
+
+TEST(WaitQueue, Wake_MayCallBackIn) {
+  WaitQueues queues(bound(3));
+  Ticket ticket;
+  Ticket other;
+  queues.join(
+      "m", kStart,
+      [&] {
+        queues.join(
+            "m", kStart, [] {}, other);
+      },
+      ticket);
+  queues.slot_freed("m");
+  EXPECT_EQ(queues.waiting("m"), 1U);
+}
+
+TEST(WaitQueue, RetryAfter_IsThoseWaitingOverTheRate) {
+  WaitQueues queues(bound(1000));
+  EXPECT_EQ(queues.retry_after("m", kStart), 1U);
+  std::deque<Ticket> tickets(100);
+  for (Ticket& ticket : tickets)
+    queues.join(
+        "m", kStart, [] {}, ticket);
+  EXPECT_EQ(queues.retry_after("m", kStart), 60U);  // none was served yet
+  for (int i = 0; i < 600; ++i) {
+    Ticket ticket;
+    queues.join(
+        "m", kStart, [] {}, ticket);
+    queues.count_served("m", kStart + i * 100ms);  // wakes one, so that 100 stay
+  }
+  const auto seconds = queues.retry_after("m", kStart + 60s);
+  EXPECT_GE(seconds, 9U);
+  EXPECT_LE(seconds, 12U);
+  EXPECT_GT(queues.retry_after("m", kStart + 90s), 20U);  // nothing more was served
+  EXPECT_EQ(queues.retry_after("m", kStart + 1h), 60U);
+}
+
+// Threads take and free slots of one model as the router does; nobody may wait while a slot is free.
+TEST(WaitQueue, Threads_NoTurnIsLost) {
+  constexpr int kSlots = 3;
+  constexpr int kThreads = 4;
+  constexpr int kRequests = 3000;
+  WaitQueues queues(bound(1000));
+  std::atomic<int> in_flight{0};
+  std::atomic<int> served{0};
+  const auto pick = [&] {
+    for (int now = in_flight.load(); now < kSlots;) {
+      if (in_flight.compare_exchange_weak(now, now + 1)) return true;
+    }
+    return false;
+  };
+  const auto finish = [&] {
+    in_flight.fetch_sub(1);
+    served.fetch_add(1);
+    queues.slot_freed("m");
+  };
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      std::mutex lock;  // a loop's inbox
+      std::vector<std::size_t> inbox;
+      std::vector<Ticket> tickets(kRequests);
+      const auto wake_of = [&](std::size_t i) {
+        return [&, i] {
+          const std::lock_guard guard(lock);
+          inbox.push_back(i);
+        };
+      };
+      std::size_t open = 0;
+      std::size_t next = 0;
+      std::size_t held = 0;  // slots in use
+      while (next < tickets.size() || open > 0 || held > 0) {
+        if (next < tickets.size() && open < 8) {
+          const std::size_t i = next++;
+          if (pick()) {
+            ++held;
+          } else {
+            ++open;
+            ASSERT_EQ(queues.join("m", kStart, wake_of(i), tickets[i]), Joined::waiting);
+            if ((i + static_cast<std::size_t>(t)) % 7 == 0) {  // gives up
+              if (queues.leave(tickets[i])) {
+                --open;
+                served.fetch_add(1);
+              }
+            }
+          }
+        }
+        std::vector<std::size_t> woken;
+        {
+          const std::lock_guard guard(lock);
+          woken.swap(inbox);
+        }
+        if (woken.empty()) std::this_thread::yield();
+        if (held > 0) {
+          --held;
+          finish();
+        }
+        for (const std::size_t i : woken) {
+          if (pick()) {
+            --open;
+            ++held;
+            queues.count_served("m", kStart);
+          } else {
+            queues.rejoin_front(tickets[i], wake_of(i));
+          }
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();  // a lost turn would hang here, and the test's time limit end it
+  EXPECT_EQ(served.load(), kThreads * kRequests);
+  EXPECT_EQ(in_flight.load(), 0);
+  EXPECT_EQ(queues.waiting_in_all(), 0U);
+}
+
+}  // namespace
+}  // namespace svc::router
