@@ -27,6 +27,7 @@ WORKS = {
     "unary-64k": Work("Unary, 64 KiB request, 16 connections", *REQUEST, 1.15),
     "unary-512k": Work("Unary, 512 KiB request, 16 connections", *REQUEST, 1.25),
     "sse-flood": Work("SSE, 200 streams, 200 B chunks as fast as they are taken", *CHUNK, 1.0),
+    "sse-dense": Work("SSE, 200 streams at 400 chunks a second each", *CHUNK, 1.0),
     "sse-rate": Work("SSE, 1,000 streams at 50 chunks a second each", *CHUNK, 0.95),
     "hold": Work("5,000 held streams, a chunk a second each", *CHUNK, None),
     "cancel": Work("200 streams, left by the client after 5 chunks", "stream", "cpu_us_per_request",

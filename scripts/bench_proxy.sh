@@ -11,7 +11,7 @@ the simulated engines and the load. The order changes with each round; the table
 A program that is missing is left out with a note. Exit code 0 says that every step worked, not that every aim is met.
 
   --only WORK         only this work; repeatable, or a list with commas. There are:
-                      unary-1k unary-1k-rate unary-64k unary-512k sse-flood sse-rate hold cancel threads
+                      unary-1k unary-1k-rate unary-64k unary-512k sse-flood sse-dense sse-rate hold cancel threads
                       (threads: only when asked for, or with four cores or more)
   --proxies LIST      direct,nginx,haproxy,router (default)
   --rounds N          default 5
@@ -30,7 +30,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/scripts/common.sh"
 
 works=() proxies=(direct nginx haproxy router) page=() router_args=()
-rounds=5 seconds=5 warmup=1 ramp=5 sims=2 bin="" kept="" buffering=off request_buffering=on
+rounds=5 seconds=5 warmup=1 ramp=5 sims=2 bin="" kept="" nginx_buffering=""
 while [[ $# -gt 0 ]]; do
   case "$1" in
     -h | --help)
@@ -50,8 +50,8 @@ while [[ $# -gt 0 ]]; do
         --router-args) read -ra router_args <<<"$2" ;;
         --sims) sims=$2 ;;
         --bin) bin=$2 ;;
-        # For finding out which is better for nginx; what was found is the default.
-        --nginx-buffering) IFS=, read -r buffering request_buffering <<<"$2" ;;
+        # Of answers and of requests, as on,off. What was found to be the best for nginx is the default.
+        --nginx-buffering) nginx_buffering=$2 ;;
       esac
       shift
       ;;
@@ -62,7 +62,7 @@ done
 cores=$(nproc)
 ((cores >= 2)) || die "two cores are needed: one for the proxy, one for the load"
 if [[ ${#works[@]} -eq 0 ]]; then
-  works=(unary-1k unary-1k-rate unary-64k unary-512k sse-flood sse-rate hold cancel)
+  works=(unary-1k unary-1k-rate unary-64k unary-512k sse-flood sse-dense sse-rate hold cancel)
   ((cores < 4)) || works+=(threads)
 fi
 if [[ -z $bin ]]; then
@@ -145,8 +145,9 @@ start_sims() {
   local number
   for ((number = 1; number <= sims; number++)); do
     rm -f "$work/sim$number.port"
-    taskset -c "$load_cores" "$bin/infinilm-sim" --port 0 --port-file "$work/sim$number.port" --model sim --keepalive 0 \
-      --max-batch 1000000 --num-blocks 0 --record 0 --pace each --stamp "$@" >"$work/sim$number.out" 2>&1 &
+    taskset -c "$load_cores" "$bin/infinilm-sim" --port 0 --port-file "$work/sim$number.port" --model sim \
+      --keepalive 0 --max-batch 1000000 --num-blocks 0 --record 0 --pace each --stamp "$@" \
+      >"$work/sim$number.out" 2>&1 &
     sim_pids+=($!)
     wait_for_file "$work/sim$number.port" "sim$number"
     sim_ports+=("$(cat "$work/sim$number.port")")
@@ -204,7 +205,8 @@ start_proxy() {
   proxy_pid=$!
   for _ in {1..100}; do
     kill -0 "$proxy_pid" 2>/dev/null || die "$1 ended at its start: $(cat "$work/$1.out")"
-    if "$bin/infinilm-bench" unary --port "$port" --connections 1 --requests 1 --tokens 1 --warmup 0 >/dev/null 2>&1; then
+    if "$bin/infinilm-bench" unary --port "$port" --connections 1 --requests 1 --tokens 1 --warmup 0 \
+      >/dev/null 2>&1; then
       return
     fi
     sleep 0.05
@@ -216,7 +218,8 @@ start_proxy() {
 declare -A sim_flags=(
   [unary-1k]="--answer-bytes 600" [unary-1k-rate]="--answer-bytes 600" [threads]="--answer-bytes 600"
   [unary-64k]="--answer-bytes 600" [unary-512k]="--answer-bytes 600"
-  [sse-flood]="--chunk-bytes 200 --merge 1" [sse-rate]="--chunk-bytes 200 --decode-us 20000"
+  [sse-flood]="--chunk-bytes 200 --merge 1" [sse-dense]="--chunk-bytes 200 --decode-us 2500"
+  [sse-rate]="--chunk-bytes 200 --decode-us 20000"
   [hold]="--chunk-bytes 200 --decode-us 1000000" [cancel]="--chunk-bytes 200 --decode-us 20000"
 )
 declare -A loads=(
@@ -226,6 +229,7 @@ declare -A loads=(
   [unary-64k]="unary --connections 16 --body-bytes 65536"
   [unary-512k]="unary --connections 16 --body-bytes 524288"
   [sse-flood]="sse --streams 200 --tokens 1000"
+  [sse-dense]="sse --streams 200 --tokens 1000 --ramp $ramp"
   [sse-rate]="sse --streams 1000 --tokens 250 --ramp $ramp"
   [hold]="hold --streams 5000 --tokens 1000000 --ramp $ramp"
   [cancel]="cancel --streams 200 --tokens 1000 --after 5"
@@ -257,6 +261,10 @@ for name in "${works[@]}"; do
   if [[ $name == threads ]]; then
     threads=2 proxy_cores=0-1 load_cores=$((cores < 4 ? 0 : 2))-$((cores - 1))
   fi
+  # Streams need the answer's buffering off; for plain answers and large requests nginx is faster like this.
+  default_buffering=off,off
+  [[ ${loads[$name]} != unary* ]] || default_buffering=on,off
+  IFS=, read -r buffering request_buffering <<<"${nginx_buffering:-$default_buffering}"
   read -ra flags <<<"${sim_flags[$name]}"
   start_sims "${flags[@]}"
   for ((round = 0; round < rounds; round++)); do

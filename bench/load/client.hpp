@@ -22,7 +22,7 @@ struct Shared {
   const Options& options;
   EventLoop& loop;
   Tally& tally;
-  const std::string request;  ///< sent by all
+  const std::string request;                           ///< sent by all
   std::string buffer = std::string(256 * 1024, '\0');  ///< for one read
 
   /// The client's exchange is over, however it went. It may begin the next one.

@@ -43,8 +43,12 @@ Duration Histogram::percentile(double share) const {
 nlohmann::ordered_json Histogram::to_json() const {
   const auto at = [this](double share) { return microseconds(static_cast<double>(percentile(share).count())); };
   const double mean = count_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(count_);
-  return {{"count", count_},      {"mean_us", microseconds(mean)}, {"p50_us", at(0.5)},
-          {"p90_us", at(0.9)},    {"p99_us", at(0.99)},            {"p99.9_us", at(0.999)},
+  return {{"count", count_},
+          {"mean_us", microseconds(mean)},
+          {"p50_us", at(0.5)},
+          {"p90_us", at(0.9)},
+          {"p99_us", at(0.99)},
+          {"p99.9_us", at(0.999)},
           {"max_us", microseconds(static_cast<double>(max_))}};
 }
 

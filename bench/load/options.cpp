@@ -46,7 +46,8 @@ std::string make_request(const Options& options) {
   const auto wanted = options.body_bytes - std::min(options.body_bytes, tail.size() + kClosing);
   const std::string body = messages_of(wanted) + tail;
   return "POST " + options.path + " HTTP/1.1\r\nHost: " + options.host + ":" + std::to_string(options.ports.front()) +
-         "\r\nUser-Agent: infinilm-bench\r\nAccept: " + (options.streaming() ? "text/event-stream" : "application/json") +
+         "\r\nUser-Agent: infinilm-bench\r\nAccept: " +
+         (options.streaming() ? "text/event-stream" : "application/json") +
          "\r\nAuthorization: Bearer sk-0123456789abcdef0123456789abcdef\r\nContent-Type: application/json\r\n" +
          "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }

@@ -21,10 +21,10 @@ std::string_view to_string(Mode mode);
 
 struct Options {
   Mode mode = Mode::unary;
-  std::string host = "127.0.0.1";       ///< a loopback address; nothing else is accepted
-  std::vector<std::uint16_t> ports;     ///< of the proxy; with several, the clients are dealt out to them in turn
-  std::vector<std::uint16_t> sim_ports; ///< engine simulators whose /sim/stats tell what was generated; may be empty
-  int pid = 0;                          ///< the proxy's process, measured with its children; 0: do not
+  std::string host = "127.0.0.1";        ///< a loopback address; nothing else is accepted
+  std::vector<std::uint16_t> ports;      ///< of the proxy; with several, the clients are dealt out to them in turn
+  std::vector<std::uint16_t> sim_ports;  ///< engine simulators whose /sim/stats tell what was generated; may be empty
+  int pid = 0;                           ///< the proxy's process, measured with its children; 0: do not
   std::string path = "/v1/chat/completions";
   std::string model = "sim";
 
@@ -38,7 +38,7 @@ struct Options {
   Duration ramp{};      ///< closed loop: the clients begin evenly spread over this time
   Duration warmup{};    ///< not measured; at least `ramp`
   Duration duration{};  ///< measured
-  std::size_t requests = 0;  ///< instead of a duration: measure until so many are done; 0: by time
+  std::size_t requests = 0;  ///< instead of a duration: measure until so many have ended, also badly; 0: by time
   Duration timeout{};        ///< silence after which an exchange has failed
 
   [[nodiscard]] bool streaming() const { return mode != Mode::unary; }

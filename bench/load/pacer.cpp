@@ -11,7 +11,10 @@
 namespace svc::load {
 
 Pacer::Pacer(EventLoop& loop, double per_second, bool even)
-    : loop_(loop), mean_ns_(1e9 / per_second), even_(even), fd_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+    : loop_(loop),
+      mean_ns_(1e9 / per_second),
+      even_(even),
+      fd_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
   if (fd_ < 0 || !loop_.add_listener(fd_, *this)) {
     const int error = errno;
     ::close(fd_);

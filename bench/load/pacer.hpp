@@ -1,5 +1,5 @@
-// When the next request of an open loop is due: evenly spaced, or a Poisson process. The seed is fixed, so that all that
-// are compared get the same arrivals. Wakes the loop with a timer of the kernel, because the wheel's slots are too wide.
+// When the next request of an open loop is due: evenly spaced, or a Poisson process. The seed is fixed, so that all
+// that are compared get the same arrivals. Wakes the loop with a timer of the kernel: the slots of the wheel are too wide.
 #pragma once
 
 #include <functional>

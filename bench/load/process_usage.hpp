@@ -11,8 +11,8 @@
 namespace svc::load {
 
 struct Usage {
-  Duration cpu{};              ///< user and kernel, of all threads, also of those that have ended
-  Duration kernel{};           ///< the kernel's part of it, in the kernel's ticks of 10 ms
+  Duration cpu{};     ///< user and kernel, of all threads, also of those that have ended
+  Duration kernel{};  ///< the kernel's part of it, in the kernel's ticks of 10 ms
   std::size_t threads = 0;
   std::int64_t rss_bytes = 0;  ///< pages that two of them share count twice
   std::int64_t pss_bytes = 0;  ///< shared pages are shared out; 0 when it may not be read

@@ -60,8 +60,10 @@ void add_process(Json& report, const Options& options, const Tally& tally, const
   report["rss_bytes"] = end.rss_bytes;
   report["pss_bytes"] = end.pss_bytes;
   if (options.streaming()) {
-    report["rss_per_stream"] = ratio(static_cast<double>(end.rss_bytes - measured.before_load.rss_bytes), measured.open_streams);
-    report["pss_per_stream"] = ratio(static_cast<double>(end.pss_bytes - measured.before_load.pss_bytes), measured.open_streams);
+    report["rss_per_stream"] =
+        ratio(static_cast<double>(end.rss_bytes - measured.before_load.rss_bytes), measured.open_streams);
+    report["pss_per_stream"] =
+        ratio(static_cast<double>(end.pss_bytes - measured.before_load.pss_bytes), measured.open_streams);
   }
 }
 
@@ -78,7 +80,9 @@ Json make_report(const Options& options, const Tally& tally, const Measured& mea
                  std::optional<std::uint64_t> generated) {
   const double window = std::max(seconds(measured.window), 1e-9);
   Json report{{"mode", to_string(options.mode)},
-              {"loop", options.rate <= 0 ? "closed" : options.even ? "even" : "poisson"},
+              {"loop", options.rate <= 0 ? "closed"
+                       : options.even    ? "even"
+                                         : "poisson"},
               {"clients", options.clients},
               {"seconds", rounded(window)},
               {"clean", tally.clean()},
@@ -93,13 +97,10 @@ Json make_report(const Options& options, const Tally& tally, const Measured& mea
     add_chunks(report, tally, window);
     report["open_streams"] = measured.open_streams;
   }
-  report["total"] = Json{{"begun", tally.begun},
-                         {"finished", tally.finished},
-                         {"cancelled", tally.cancelled},
-                         {"failed", tally.failed},
-                         {"chunks", tally.chunks},
-                         {"connections", tally.connections},
-                         {"bytes_received", tally.bytes}};
+  report["total"] =
+      Json{{"begun", tally.begun},         {"finished", tally.finished}, {"cancelled", tally.cancelled},
+           {"failed", tally.failed},       {"chunks", tally.chunks},     {"connections", tally.connections},
+           {"bytes_received", tally.bytes}};
   add_errors(report, tally);
   if (generated) {
     const std::uint64_t for_nobody = *generated - std::min(*generated, tally.chunks);
@@ -115,8 +116,8 @@ Json make_report(const Options& options, const Tally& tally, const Measured& mea
 
 std::string summary(const Json& report) {
   std::ostringstream text;
-  text << report["mode"].get<std::string>() << ", " << report["loop"].get<std::string>() << " loop, " << report["clients"]
-       << " clients, " << report["seconds"] << " s\n"
+  text << report["mode"].get<std::string>() << ", " << report["loop"].get<std::string>() << " loop, "
+       << report["clients"] << " clients, " << report["seconds"] << " s\n"
        << "  requests    " << report["requests"] << " (" << report["requests_per_second"] << "/s), failed "
        << report["total"]["failed"] << ' ' << report["errors"] << '\n'
        << "  latency     " << times(report["latency"]) << " (p50 / p90 / p99 / p99.9 / max)\n";
@@ -134,7 +135,8 @@ std::string summary(const Json& report) {
   if (report.contains("cpu_ms")) {
     text << "  process     " << report["cpu_us_per_request"] << " us per request";
     if (report.contains("cpu_us_per_chunk")) {
-      text << ", " << report["cpu_us_per_chunk"] << " us per chunk, " << report["rss_per_stream"] << " B RSS per stream";
+      text << ", " << report["cpu_us_per_chunk"] << " us per chunk, " << report["rss_per_stream"]
+           << " B RSS per stream";
     }
     text << "; " << report["cpu_share_of_one_core"] << " of a core, kernel " << report["cpu_kernel_share"] << '\n';
   }

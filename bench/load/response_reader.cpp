@@ -57,7 +57,8 @@ std::size_t ResponseReader::feed(std::string_view bytes, BodySink& sink) {
     } else if (chunked_) {
       taken += feed_chunked(rest, sink);
     } else {
-      const auto size = until_close_ ? rest.size() : static_cast<std::size_t>(std::min<std::uint64_t>(left_, rest.size()));
+      const auto size =
+          until_close_ ? rest.size() : static_cast<std::size_t>(std::min<std::uint64_t>(left_, rest.size()));
       sink.on_body(rest.substr(0, size));
       taken += size;
       left_ -= until_close_ ? 0 : size;
@@ -181,9 +182,7 @@ bool ResponseReader::step(char byte, BodySink& sink) {
       }
       chunk_ = byte == ';' ? Chunk::extension : Chunk::size_lf;
       return digits_ > 0 && (byte == ';' || byte == '\r');
-    case Chunk::extension:
-      chunk_ = byte == '\r' ? Chunk::size_lf : Chunk::extension;
-      return byte != '\n';
+    case Chunk::extension: chunk_ = byte == '\r' ? Chunk::size_lf : Chunk::extension; return byte != '\n';
     case Chunk::size_lf:
       digits_ = 0;
       chunk_ = left_ == 0 ? Chunk::trailer : Chunk::data;

@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace svc::load {
+namespace {
+
+// The clients' own deadlines come first.
+constexpr Duration kGrace = std::chrono::seconds(1);
+
+}  // namespace
 
 Run::Run(const Options& options_in, EventLoop& loop_in, Tally& tally_in) : Shared(options_in, loop_in, tally_in) {
   for (std::size_t i = 0; i < options.clients; ++i) {
@@ -25,7 +31,8 @@ Result<Measured> Run::execute() {
     pacer_ = std::make_unique<Pacer>(loop, options.rate, options.even);
     pacer_->start([this](TimePoint due) { arrive(due); });
   } else if (options.ramp > Duration::zero()) {
-    const double per_second = static_cast<double>(clients_.size()) / std::chrono::duration<double>(options.ramp).count();
+    const double per_second =
+        static_cast<double>(clients_.size()) / std::chrono::duration<double>(options.ramp).count();
     pacer_ = std::make_unique<Pacer>(loop, per_second, true);
     pacer_->start([this](TimePoint) { begin_closed(); });
   } else {
@@ -74,7 +81,7 @@ void Run::begin(Client& client, TimePoint due) {
 }
 
 void Run::on_idle(Client& client) {
-  if (phase_ == Phase::window && options.requests > 0 && tally.measured_requests >= options.requests) {
+  if (phase_ == Phase::window && options.requests > 0 && tally.ended() - ended_before_ >= options.requests) {
     close_window(steady_now());
     return;
   }
@@ -113,6 +120,7 @@ void Run::on_phase_end(TimePoint now) {
 void Run::open_window(TimePoint now) {
   phase_ = Phase::window;
   tally.measuring = true;
+  ended_before_ = tally.ended();
   measured_.window_start = usage(false);
   window_start_ = steady_now();
   if (options.requests == 0) {
@@ -133,14 +141,14 @@ void Run::close_window(TimePoint now) {
   const bool leave = options.mode == Mode::hold || options.mode == Mode::cancel;
   for (const auto& client : clients_) {
     if (leave || !client->busy()) {
-      tally.cancelled += options.mode == Mode::cancel && client->busy() ? 1 : 0;
+      tally.cancelled += options.mode == Mode::cancel && client->busy() ? 1U : 0U;
       client->drop();
     }
   }
   if (error_ || busy() == 0) {
     end();
   } else {
-    loop.timers().set(phase_timer_, now + options.timeout);
+    loop.timers().set(phase_timer_, now + options.timeout + kGrace);
   }
 }
 

@@ -45,6 +45,7 @@ class Run final : private Shared {
   ProcessTree process_;
   std::optional<Error> error_;  // the measured process is gone
   TimePoint window_start_;
+  std::uint64_t ended_before_ = 0;  // when the window began
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<Client*> idle_;      // open loop
   std::deque<TimePoint> waiting_;  // open loop: due, but every client is busy

@@ -1,9 +1,8 @@
 #include "bench/load/stream_check.hpp"
 
-#include <cstring>
-
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 namespace svc::load {
 namespace {

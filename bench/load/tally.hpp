@@ -1,5 +1,5 @@
-// What a run counted. Times and measured_* are of the measured window alone; the rest is of the whole run, so that a loss
-// during the warm-up shows too.
+// What a run counted. Times and measured_* are of the measured window alone; the rest is of the whole run, so that a
+// loss during the warm-up shows too.
 #pragma once
 
 #include <array>
@@ -57,6 +57,7 @@ struct Tally {
     ++failed;
     ++failures[static_cast<std::size_t>(failure)];
   }
+  [[nodiscard]] std::uint64_t ended() const { return finished + cancelled + failed; }
   [[nodiscard]] bool clean() const { return failed == 0 && lost == 0 && duplicated == 0 && out_of_order == 0; }
 };
 

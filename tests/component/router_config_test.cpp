@@ -1,9 +1,8 @@
-#include "router/config.hpp"
-
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
+#include "router/config.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace svc::router {
@@ -113,7 +112,8 @@ TEST_F(RouterConfigTest, Methods) {
   EXPECT_NE(load({"--load-balancing-method", "roundrobin"}), "");
   EXPECT_NE(load({}, R"({"models":{"m":{"load_balancing_method":"fair"}}})").find("models.m.load_balancing_method"),
             std::string::npos);
-  EXPECT_NE(load({}, R"({"models":{"m":{"alias_of":"n"}}})").find("unknown key 'models.m.alias_of'"), std::string::npos);
+  EXPECT_NE(load({}, R"({"models":{"m":{"alias_of":"n"}}})").find("unknown key 'models.m.alias_of'"),
+            std::string::npos);
   EXPECT_NE(load({}, R"({"models":[]})"), "");
 }
 
@@ -131,10 +131,12 @@ TEST_F(RouterConfigTest, Aliases_ChainsAreFollowedCirclesRefused) {
 }
 
 TEST_F(RouterConfigTest, Weighted_NeedsWeights) {
-  EXPECT_EQ(load({"--load-balancing-method", "weighted"}, R"({"static_services":[{"host":"a","port":1,"weight":3}]})"), "");
+  EXPECT_EQ(load({"--load-balancing-method", "weighted"}, R"({"static_services":[{"host":"a","port":1,"weight":3}]})"),
+            "");
   EXPECT_EQ(load({"--load-balancing-method", "weighted"}, R"({"static_services":[{"host":"a","port":1}]})"),
             "static service 'service_1' states no weight above 0, which the method 'weighted' needs");
-  EXPECT_NE(load({"--load-balancing-method", "weighted"}, R"({"static_services":[{"host":"a","port":1,"weight":0}]})"), "");
+  EXPECT_NE(load({"--load-balancing-method", "weighted"}, R"({"static_services":[{"host":"a","port":1,"weight":0}]})"),
+            "");
 }
 
 TEST_F(RouterConfigTest, StaticServices_OfBothSources) {

@@ -1,10 +1,9 @@
-#include "router/io/view_file.hpp"
-
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include "router/core/fleet.hpp"
+#include "router/io/view_file.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace svc::router {

@@ -1,16 +1,5 @@
-// The registry watcher against a scripted registry and against the real one, in one process.
-#include "router/io/registry_watcher.hpp"
-
-#include <algorithm>
-#include <map>
-#include <nlohmann/json.hpp>
-
-#include "registry/app.hpp"
-#include "registry/config.hpp"
-#include "router/core/fleet.hpp"
-#include "tests/support/fake_registry.hpp"
-#include "tests/support/http_fixture.hpp"
-#include "tests/support/temp_folder.hpp"
+// The registry watcher against a scripted registry.
+#include "tests/support/watcher_fixture.hpp"
 
 namespace svc::router {
 namespace {
@@ -18,13 +7,6 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 using test::FakeRegistry;
-
-json service(const std::string& name, const std::string& host = "10.0.0.1") {
-  return {{"name", name},         {"host", host},
-          {"port", 5001},         {"hostname", "n"},
-          {"status", "running"},  {"url", "http://" + host + ":5001"},
-          {"is_healthy", true},   {"metadata", {{"type", "openai-api"}, {"models", {"m"}}}}};
-}
 
 std::string list_of(const std::vector<std::string>& names) {
   json services = json::array();
@@ -46,70 +28,6 @@ std::string stamped_list(const std::vector<std::string>& names, std::uint64_t re
 json change(std::uint64_t revision, const std::string& name, const json& now) {
   return {{"revision", revision}, {"event", "updated"}, {"name", name}, {"service", now}};
 }
-
-class RouterWatcherTest : public test::HttpFixture {
- public:
-  RouterWatcherTest()
-      : tasks_(io_.get_executor(), [](const char*, const std::string& what) { ADD_FAILURE() << what; }),
-        fake_(io_.get_executor(), tasks_),
-        resolver_(io_.get_executor()),
-        client_(io_.get_executor(), resolver_, "test"),
-        event_(io_.get_executor()) {}
-
-  void watch(const std::string& url, Duration sync_interval = 10s, AddressPolicy policy = {}) {
-    watcher_ = std::make_unique<RegistryWatcher>(
-        io_.get_executor(), client_,
-        RegistryWatcherSettings{*parse_http_url(url), "sesame", sync_interval, std::move(policy)}, random_,
-        RegistryWatcherCallbacks{[this](std::vector<UpstreamSpec> specs, bool healthy_only, bool incomplete) {
-                                   lists_ += healthy_only ? "H" : incomplete ? "I" : "A";
-                                   fleet_.apply_list(std::move(specs), healthy_only, incomplete, steady_now());
-                                 },
-                                 [this](const std::string& name, std::optional<UpstreamSpec> spec) {
-                                   fleet_.apply_change(name, std::move(spec), steady_now());
-                                   event_.cancel();
-                                 },
-                                 [this](TimePoint) { event_.cancel(); }});
-    watcher_->start(tasks_);
-  }
-  std::string names() const {
-    std::string text;
-    for (const auto& upstream : fleet_.upstreams()) text += (text.empty() ? "" : " ") + upstream.spec.name;
-    return text;
-  }
-  /// Waits for the callbacks; what no callback tells of is looked at every 20 ms.
-  asio::awaitable<void> until(std::function<bool()> reached, const char* what) {
-    const auto deadline = Deadline::after(steady_now(), 20s);
-    while (!reached()) {
-      if (deadline.expired(steady_now())) {
-        ADD_FAILURE() << "in vain: " << what << "; " << watcher_->last_error();
-        co_return;
-      }
-      event_.expires_after(20ms);
-      co_await event_.async_wait(kTok);
-    }
-  }
-  /// Lets what was stopped come to its end.
-  void settle() {
-    io_.restart();
-    io_.run_for(5s);
-  }
-  asio::awaitable<void> end() {
-    watcher_->stop();
-    tasks_.close();
-    tasks_.cancel();
-    co_await tasks_.join();
-  }
-
-  TaskGroup tasks_;
-  FakeRegistry fake_;
-  Resolver resolver_;
-  HttpClient client_;
-  Random random_{1};
-  Timer event_;
-  Fleet fleet_{FleetSettings{}};
-  std::string lists_;  ///< H healthy only, A all, I incomplete
-  std::unique_ptr<RegistryWatcher> watcher_;
-};
 
 TEST_F(RouterWatcherTest, OriginalRegistry_IsPolledAsItAlwaysWas) {
   fake_.start([this](const std::string&) { return FakeRegistry::ok(list_of({fake_.targets.size() < 2 ? "a" : "b"})); });
@@ -228,7 +146,8 @@ TEST_F(RouterWatcherTest, Trouble_TheListStaysAndTheWatchGoesOn) {
 
 TEST_F(RouterWatcherTest, Services_OfForbiddenAddressesArePassedOver) {
   fake_.start([](const std::string&) {
-    const json body = {{"services", {service("meta", "169.254.169.254"), service("in"), service("out", "192.0.2.1"), 5}}};
+    const json body = {
+        {"services", {service("meta", "169.254.169.254"), service("in"), service("out", "192.0.2.1"), 5}}};
     return FakeRegistry::ok(body.dump());
   });
   watch(fake_.url(), 10s, AddressPolicy{{*Cidr::parse("10.0.0.0/8")}, true});
@@ -257,98 +176,6 @@ TEST_F(RouterWatcherTest, AnotherRegistry_IsAskedAtOnce) {
   EXPECT_EQ(watcher_->link(), RegistryLink::polling);
   EXPECT_EQ(names(), "here there");
   EXPECT_EQ(other.heads[0].find("Authorization"), std::string::npos);
-}
-
-/// The registry itself, on the same io_context.
-class RealRegistry {
- public:
-  RealRegistry(asio::io_context& io, const test::TempFolder& folder, int port) {
-    const std::map<std::string, std::string> settings = {
-        {"host", "127.0.0.1"},  {"port", std::to_string(port)},           {"state_db", ":memory:"},
-        {"warming_time", "0s"}, {"port_file", folder.path("port.txt")}, {"health_interval", "0s"}};
-    for (const auto& [key, value] : settings) EXPECT_TRUE(config_.options().set(key, value, key).has_value()) << key;
-    EXPECT_TRUE(config_.validate().has_value());
-    app_ = registry::make_registry_app(io, config_);
-    const auto bound = app_->bind();
-    EXPECT_TRUE(bound.has_value()) << bound.error().to_string();
-    EXPECT_TRUE(app_->start().has_value());
-    port_ = std::stoi(folder.read("port.txt"));
-  }
-  asio::awaitable<void> stop() {
-    co_await app_->drain(Deadline::after(steady_now(), 2s));
-    app_->stop();
-  }
-  int port() const { return port_; }
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-
- private:
-  registry::RegistryConfig config_;
-  std::unique_ptr<DaemonApp> app_;
-  int port_ = 0;
-};
-
-TEST_F(RouterWatcherTest, R12_ChangesOfTheRealRegistryAreKnownWithin100Milliseconds) {
-  test::TempFolder folder;
-  RealRegistry registry(io_, folder, 0);
-  std::vector<Duration> took;
-  watch(registry.url());
-  run([](RouterWatcherTest& t, RealRegistry& r, std::vector<Duration>& times) -> asio::awaitable<void> {
-    co_await t.until([&t] { return t.watcher_->last_contact().has_value(); }, "the first list");
-    for (int i = 0; i < 50; ++i) {
-      const std::string name = "s" + std::to_string(i / 2);
-      HttpCall call;
-      call.method = i % 2 == 0 ? "POST" : "DELETE";
-      call.url = *parse_http_url(r.url() + (i % 2 == 0 ? "/services" : "/services/" + name));
-      if (i % 2 == 0) call.body = service(name).dump();
-      const auto reply = co_await t.client_.call(std::move(call), Deadline::after(steady_now(), 10s));
-      EXPECT_TRUE(reply.has_value());
-      const TimePoint answered = steady_now();
-      const std::string wanted = i % 2 == 0 ? name : "";
-      co_await t.until([&t, &wanted] { return t.names() == wanted; }, "a change");
-      times.push_back(steady_now() - answered);
-    }
-    co_await t.end();
-    co_await r.stop();
-  }(*this, registry, took));
-  settle();
-  std::sort(took.begin(), took.end());
-  ASSERT_EQ(took.size(), 50U);
-  EXPECT_LE(took[48], 100ms);
-  RecordProperty("p50_us", static_cast<int>(took[25] / 1us));
-  RecordProperty("max_us", static_cast<int>(took[49] / 1us));
-  EXPECT_EQ(watcher_->counters().watch_events, 50U);
-  EXPECT_EQ(watcher_->counters().resyncs, 1U);
-}
-
-TEST_F(RouterWatcherTest, R11_ANewBootOfTheRealRegistryIsResynced) {
-  test::TempFolder folder;
-  auto first = std::make_unique<RealRegistry>(io_, folder, 0);
-  std::unique_ptr<RealRegistry> second;
-  watch(first->url(), 100ms);
-  run([](RouterWatcherTest& t, const test::TempFolder& f, std::unique_ptr<RealRegistry>& a,
-         std::unique_ptr<RealRegistry>& b) -> asio::awaitable<void> {
-    const auto post = [&t](const std::string& url, const std::string& name) {
-      HttpCall call;
-      call.method = "POST";
-      call.url = *parse_http_url(url + "/services");
-      call.body = service(name).dump();
-      return t.client_.call(std::move(call), Deadline::after(steady_now(), 10s));
-    };
-    const auto one = co_await post(a->url(), "one");
-    EXPECT_TRUE(one.has_value());
-    co_await t.until([&t] { return t.names() == "one"; }, "the first service");
-    co_await a->stop();
-    co_await t.until([&t] { return t.watcher_->counters().errors > 0; }, "an error");
-    EXPECT_EQ(t.names(), "one") << "the list stays while the registry is down";
-    b = std::make_unique<RealRegistry>(t.io_, f, a->port());
-    const auto two = co_await post(b->url(), "two");
-    EXPECT_TRUE(two.has_value());
-    co_await t.until([&t] { return t.names() == "two"; }, "the list of the new boot");
-    co_await t.end();
-    co_await b->stop();
-  }(*this, folder, first, second));
-  settle();
-  EXPECT_EQ(watcher_->last_error(), "");
 }
 
 }  // namespace

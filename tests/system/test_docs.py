@@ -10,9 +10,11 @@ import unittest
 import urllib.parse
 
 from support.case import SystemTest, main
-from support.registry_process import BINARY, SOURCE_DIR, clean_environment, run_registry
+from support.registry_process import BINARY, SOURCE_DIR, clean_environment
 from support.waiting import patience, wait_until
 
+DAEMONS = ("registry", "router")
+ALIASES = ("PROXY_TIMEOUT_SECONDS", "CACHE_TYPE_ROUTING_THRESHOLD")
 PAGES = sorted([*SOURCE_DIR.glob("*.md"), *(SOURCE_DIR / "docs").rglob("*.md")])
 
 
@@ -36,55 +38,72 @@ def blocks(text):
     return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
 
 
+def run_daemon(name, *flags, folder):
+    """Runs a daemon's binary to its end, without settings of somebody else's."""
+    environment = {key: value for key, value in clean_environment().items()
+                   if not key.startswith("INFINILM_") and key not in ALIASES}
+    return subprocess.run([str(BINARY.with_name(name)), *map(str, flags)], cwd=folder, env=environment, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=patience(60), check=False)
+
+
 class Configuration(SystemTest):
-    def documented(self):
+    def documented(self, daemon):
         """key: (flag, variable, default, bounds) of the page."""
         table = {}
-        for cells in rows(section(page("docs/configuration.md"), "Settings of the registry")):
+        for cells in rows(section(page("docs/configuration.md"), f"Settings of the {daemon}")):
             key, flag, variable, default, bounds = cells[:5]
             self.assertNotIn(key, table)
             self.assertIn(cells[6], ("SIGHUP", "restart"), key)
             self.assertTrue(cells[5] and cells[7], key)
-            self.assertEqual(bounds == "", cells[5].startswith(("flag", "list")), key)
+            self.assertEqual(bounds == "", cells[5].startswith(("flag", "list", "map")), key)
             table[key] = (flag, variable, default, bounds)
         return table
 
-    def in_help(self):
+    def in_help(self, daemon):
         """The same, as --help says it."""
         table = {}
-        text = run_registry("--help", folder=self.folder).stdout.split("\nSettings", 1)[1]
-        for flag, words in re.findall(r"^  (--[a-z-]+) .*\n((?:      .*\n)+)", text, re.M):
+        text = run_daemon(f"infinilm-{daemon}", "--help", folder=self.folder).stdout.split("\nSettings", 1)[1]
+        for flag, words in re.findall(r"^  (--[a-z0-9-]+) .*\n((?:      .*\n)+)", text, re.M):
             match = re.search(r"; default (.*?); env (\w+)$", " ".join(words.split()))
             bounds = re.search(r"; ([^;]*)$", " ".join(words.split())[:match.start()])
             table[flag[2:].replace("-", "_")] = (flag, match[2], match[1], bounds[1] if bounds else "")
         return table
 
     def test_the_page_has_every_setting_as_help_says_it(self):
-        documented, in_help = self.documented(), self.in_help()
-        self.assertEqual(set(documented), set(in_help))
-        for key, (flag, variable, default, bounds) in documented.items():
-            with self.subTest(key):
-                self.assertEqual((flag, variable, default), in_help[key][:3])
-                if bounds:
-                    self.assertEqual(bounds, in_help[key][3])
+        for daemon in DAEMONS:
+            documented, in_help = self.documented(daemon), self.in_help(daemon)
+            self.assertEqual(set(documented), set(in_help))
+            for key, (flag, variable, default, bounds) in documented.items():
+                with self.subTest(daemon=daemon, key=key):
+                    self.assertEqual((flag, variable, default), in_help[key][:3])
+                    if bounds:
+                        self.assertEqual(bounds, in_help[key][3])
 
     def test_the_defaults_of_the_page_are_those_in_force(self):
-        in_force = json.loads(run_registry("--print-config", folder=self.folder).stdout)["registry"]
-        documented = self.documented()
-        self.assertEqual(set(documented), set(in_force))
-        given = [f"{flag}={default}" for flag, _, default, _ in documented.values() if default != "empty"]
-        again = run_registry("--print-config", *given, folder=self.folder)
-        self.assertEqual((again.returncode, again.stderr), (0, ""))
-        self.assertEqual(json.loads(again.stdout)["registry"], in_force)
-        for key, (_, _, default, _) in documented.items():
-            self.assertEqual(default == "empty", in_force[key] in ("", []), key)
+        for daemon in DAEMONS:
+            binary = f"infinilm-{daemon}"
+            in_force = json.loads(run_daemon(binary, "--print-config", folder=self.folder).stdout)[daemon]
+            documented = self.documented(daemon)
+            self.assertEqual(set(documented), set(in_force))
+            given = [f"{flag}={default}" for flag, _, default, _ in documented.values() if default != "empty"]
+            again = run_daemon(binary, "--print-config", *given, folder=self.folder)
+            self.assertEqual((again.returncode, again.stderr), (0, ""))
+            self.assertEqual(json.loads(again.stdout)[daemon], in_force)
+            for key, (_, _, default, _) in documented.items():
+                self.assertEqual(default == "empty", in_force[key] in ("", [], {}), key)
 
-    def test_the_example_file_is_valid_and_the_one_of_the_page(self):
-        path = SOURCE_DIR / "deployment_configs" / "registry_config.json"
-        checked = run_registry("--config", path, "--check-config", folder=self.folder)
-        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+    def test_the_example_files_are_valid_and_those_of_the_page(self):
         shown = [text for language, text in blocks(page("docs/configuration.md")) if language == "json"]
-        self.assertEqual(shown, [path.read_text(encoding="utf-8")])
+        paths = [SOURCE_DIR / "deployment_configs" / f"{daemon}_config.json" for daemon in DAEMONS]
+        self.assertEqual(shown, [path.read_text(encoding="utf-8") for path in paths])
+        for daemon, path in zip(DAEMONS, paths):
+            checked = run_daemon(f"infinilm-{daemon}", "--config", path, "--check-config", folder=self.folder)
+            self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+
+    def test_the_names_of_earlier_implementations_are_on_the_page(self):
+        text = section(page("docs/configuration.md"), "Settings of the router")
+        for name in ("--router-port", *ALIASES):
+            self.assertIn(f"Also `{name}`", text)
 
 
 class Manual(SystemTest):

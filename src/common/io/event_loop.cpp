@@ -61,6 +61,16 @@ void EventLoop::remove(int fd, IoHandler& handler) {
   }
 }
 
+bool EventLoop::input_pending(const IoHandler& handler) const {
+  for (int i = batch_->next; i < batch_->count; ++i) {
+    const auto& event = batch_->events[static_cast<std::size_t>(i)];
+    if (event.data.ptr == &handler) {
+      return (event.events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0;
+    }
+  }
+  return false;
+}
+
 void EventLoop::post(std::function<void()> task) {
   {
     const std::lock_guard lock(posted_lock_);
@@ -89,7 +99,7 @@ void EventLoop::run_once(Duration limit) {
   using std::chrono::milliseconds;
   int timeout = static_cast<int>(std::min<Duration>(limit, std::chrono::hours(1)) / milliseconds(1));
   if (const auto slot = timers_.next_slot()) {
-    const auto left = std::max<Duration>(*slot - now_, Duration::zero());
+    const auto left = std::max<Duration>(*slot - steady_now(), Duration::zero());
     timeout = std::min(timeout, static_cast<int>((left + milliseconds(1) - Duration(1)) / milliseconds(1)));
   }
   batch_->next = 0;

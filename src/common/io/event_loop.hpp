@@ -58,6 +58,9 @@ class EventLoop {
   /// The handler will not be called again, not even for events of this round that were fetched already.
   void remove(int fd, IoHandler& handler);
 
+  /// Is there an event of this round for it that was not delivered yet and tells of bytes or of an end?
+  [[nodiscard]] bool input_pending(const IoHandler& handler) const;
+
   /// Deleted when this round is over.
   void retire(std::unique_ptr<Retirable> object) { retired_.push_back(std::move(object)); }
 

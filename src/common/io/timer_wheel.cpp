@@ -24,7 +24,8 @@ void TimerWheel::set(WheelTimer& timer, TimePoint deadline) {
 void TimerWheel::queue(WheelTimer& timer) {
   // The slot after the one that holds the deadline: when it comes up, the deadline has passed.
   const auto ahead = std::max(Duration::zero(), timer.deadline_ - base_) / kSlot + 1;
-  const auto slots = std::min<Duration::rep>(ahead, kSlots - 1);
+  // Not the last one: while advance() empties a slot, that is the very slot being emptied.
+  const auto slots = std::min<Duration::rep>(ahead, kSlots - 2);
   WheelTimer*& head = slots_[(cursor_ + static_cast<std::size_t>(slots)) % kSlots];
   timer.wheel_ = this;
   timer.queued_at_ = base_ + slots * kSlot;

@@ -1,8 +1,8 @@
-// All that the router knows of instances: merges static services, what the registry says, the view kept on disk and what
-// instances said of themselves, decides who stays, and gives each incarnation its UpstreamLive. Control thread only. Pure.
-// A static service wins over a registered one of its name. When the registry has lost touch with most instances at once
-// (leases ran out, at least three and more than half), it is taken to be the one that is cut off: they keep serving, as
-// long as the router's own checks find them well.
+// All that the router knows of instances: merges static services, what the registry says, the view kept on disk and
+// what instances said of themselves, decides who stays, and gives each incarnation its UpstreamLive. Control thread
+// only. Pure. A static service wins over a registered one of its name. When the registry has lost touch with most
+// instances at once (leases ran out, at least three and more than half), it is taken to be the one that is cut off:
+// they keep serving, as long as the router's own checks find them well.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +32,10 @@ class Fleet {
   bool set_static(std::vector<UpstreamSpec> specs);
   /// Only before the first answer of a registry: counts as listed at `now`, and as old as the view is.
   bool load_view(std::vector<UpstreamSpec> specs, TimePoint now);
-  /// The whole list of a registry. `healthy_only`: the original's `?healthy=true`, where one that is missing may merely be
-  /// late: it stays for removal_grace (pinned ones for good). Else: a list of all, in which one that is missing was removed: it is dropped.
-  /// An empty list that follows a longer one, from a registry that says it is warming, changes nothing (`incomplete`).
+  /// The whole list of a registry. `healthy_only`: the original's `?healthy=true`, where one that is missing may merely
+  /// be late: it stays for removal_grace (pinned ones for good). Else: a list of all, in which one that is missing was
+  /// removed: it is dropped. An empty list that follows a longer one, from a registry that says it is warming, changes
+  /// nothing (`incomplete`).
   bool apply_list(std::vector<UpstreamSpec> specs, bool healthy_only, bool incomplete, TimePoint now);
   /// One change out of a watch; nullopt: removed.
   bool apply_change(const std::string& name, std::optional<UpstreamSpec> spec, TimePoint now);

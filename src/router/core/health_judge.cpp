@@ -47,10 +47,17 @@ void HealthJudge::declare_down() {
 
 void HealthJudge::forget() { *this = HealthJudge{}; }
 
+// Far enough, and safe to add to any time.
+constexpr Duration kNever = std::chrono::hours(24 * 365);
+
 Duration HealthJudge::next_after(bool ejected, std::uint64_t random, const HealthRules& rules) {
   const bool out = ejected || verdict_ == ProbeVerdict::down || verdict_ == ProbeVerdict::hung;
-  if (out || bad_in_a_row_ > 0) {
-    return jittered(std::min(rules.interval, rules.recovery_interval), random);
+  const bool never = rules.interval == Duration::zero();  // switched off: only what is out is looked at
+  if (out || (bad_in_a_row_ > 0 && !never)) {
+    return jittered(never ? rules.recovery_interval : std::min(rules.interval, rules.recovery_interval), random);
+  }
+  if (never) {
+    return kNever;
   }
   if (!spread_) {
     spread_ = true;

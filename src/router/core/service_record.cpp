@@ -57,8 +57,8 @@ void take_state(UpstreamSpec& spec, const json& entry) {
   const bool running = status == entry.end() || status->is_null() ||
                        (status->is_string() && status->get_ref<const std::string&>() == wire::kStatusRunning);
   const bool healthy = flag_at(entry, "is_healthy", true);
-  // health_status alone says nothing here: the original registries probe where no agent need be, and list such services as
-  // healthy all the same.
+  // health_status alone says nothing here: the original registries probe where no agent need be, and list such services
+  // as healthy all the same.
   spec.serving = running && healthy;
   spec.lease_lapsed = running && !healthy && text_at(entry, "health_status") != "unhealthy";
 }

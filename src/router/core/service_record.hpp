@@ -1,5 +1,5 @@
-// Records of services, as registries list them, as configuration files state them and as the view on disk keeps them, to
-// and from UpstreamSpec.
+// Records of services, as registries list them, as configuration files state them and as the view on disk keeps them,
+// to and from UpstreamSpec.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +21,9 @@ struct ServiceRecord {
   std::optional<UpstreamSpec> spec;  ///< nullopt: nothing to route to (an agent's own entry, another type of service)
 };
 
-/// Reads an entry of a registry's list: the original ones' and ours. Routed to is metadata.type "openai-api", and no type at
-/// all when models are stated; is_healthy counts as true when absent. Fields of an unexpected kind that only tune something
-/// (weight, max_fails, ...) are passed over. Error: no usable name, host or port.
+/// Reads an entry of a registry's list: the original ones' and ours. Routed to is metadata.type "openai-api", and no
+/// type at all when models are stated; is_healthy counts as true when absent. Fields of an unexpected kind that only
+/// tune something (weight, max_fails, ...) are passed over. Error: no usable name, host or port.
 [[nodiscard]] Result<ServiceRecord> read_service_record(const nlohmann::json& entry);
 
 /// A registry's answer: {"services":[...]}, or our registry's {"changes":[...]}.
@@ -51,12 +51,13 @@ struct StaticServices {
   std::vector<UpstreamSpec> specs;
   std::vector<std::string> without_weight;  ///< names of those that state no weight, or 0
 };
-/// `services`: the array; `path`: where it stands, for messages ("static_services.services"). host and port are required, the
-/// name is service_K (from 1) when absent. Unknown keys are errors, except comments (keys that begin with '_' or '$').
+/// `services`: the array; `path`: where it stands, for messages ("static_services.services"). host and port are
+/// required, the name is service_K (from 1) when absent. Unknown keys are errors, except comments (keys that begin with
+/// '_' or '$').
 [[nodiscard]] Result<StaticServices> read_static_services(const nlohmann::json& services, const std::string& path);
 
-/// The array of services in a static services file, or nullptr: {"services":[...]}, {"static_services":{"services":[...]}},
-/// {"static_services":[...]}, or the array itself.
+/// The array of services in a static services file, or nullptr: {"services":[...]},
+/// {"static_services":{"services":[...]}}, {"static_services":[...]}, or the array itself.
 [[nodiscard]] const nlohmann::json* find_static_services(const nlohmann::json& file);
 
 /// The view on disk, one JSON object.

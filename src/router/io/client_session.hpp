@@ -44,7 +44,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   /// The router's own page is ready.
   void take_own_answer(const OwnAnswer& answer);
   /// The queue woke this request.
-  void leave_queue();
+  void leave_queue(std::uint64_t wait);
   /// Draining: answers say Connection: close from now on; `idle_too` closes a connection without a request in progress.
   void drain(bool idle_too);
   /// Ends everything at once, visibly for the client.
@@ -57,25 +57,25 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
  private:
   enum class State : std::uint8_t {
     handshake,
-    idle,        ///< between requests; nothing of the next one is there
-    head,        ///< some of a head is there
-    body,        ///< head complete, body is being read
-    own,         ///< the control thread makes the answer
+    idle,  ///< between requests; nothing of the next one is there
+    head,  ///< some of a head is there
+    body,  ///< head complete, body is being read
+    own,   ///< the control thread makes the answer
     queued,
     connecting,
     upstream_handshake,
-    sending,     ///< to the upstream
-    waiting,     ///< for the answer's head
+    sending,  ///< to the upstream
+    waiting,  ///< for the answer's head
     relaying,
-    flushing,    ///< the answer is complete; its last bytes wait for the client
+    flushing,  ///< the answer is complete; its last bytes wait for the client
     tunnel,
-    lingering,   ///< told the client to go; reads what it still sends
+    lingering,  ///< told the client to go; reads what it still sends
     dead,
   };
 
   // session_input.cpp
   void read_client();
-  bool take_input(std::string_view data);      ///< false: stop reading for now
+  bool take_input(std::string_view data);  ///< false: stop reading for now
   bool begin_request(std::string_view data, std::size_t head_bytes);
   std::size_t begin_body(std::string_view head_bytes, std::string_view rest);  ///< how much of `rest` it took
   bool read_body();
@@ -87,7 +87,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   // session_dispatch.cpp
   /// `body_is_own`: it lies in x_.body, else in memory that is gone after this event.
   void dispatch(const RequestHead& head, std::string_view body, bool body_is_own);
-  bool admit(const RequestHead& head);         ///< before the body is read; false: refused
+  bool admit(const RequestHead& head);  ///< before the body is read; false: refused
   void set_client(const RequestHead& head);
   bool choose_group(const RequestHead& head, std::string_view body);
   void ask_control(const RequestHead& head);
@@ -95,6 +95,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   void find_upstream(const RequestHead* head, std::string_view body, bool body_is_own);  ///< no head: it was built
   void refuse_pick(PickProblem problem);
   void join_queue();
+  void give_up_waiting();
 
   // session_attempt.cpp
   void begin_attempt(const PickResult& picked);
@@ -111,7 +112,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
 
   // session_relay.cpp
   void read_upstream();
-  bool take_answer(std::string_view data);     ///< false: stop reading for now
+  bool take_answer(std::string_view data);  ///< false: stop reading for now
   bool begin_answer(std::string_view data, std::size_t head_bytes);
   bool moved_on_503();
   bool relay(std::string_view data, bool with_head);
@@ -151,33 +152,34 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   State state_ = State::idle;
   bool client_readable_ = false;
   bool client_writable_ = true;
-  bool client_closed_ = false;     ///< its sending side has ended
-  bool in_dispatch_ = false;       ///< guards against recursion through next_request
+  bool client_closed_ = false;  ///< its sending side has ended
+  bool in_dispatch_ = false;    ///< guards against recursion through next_request
   bool registered_ = false;
-  bool answer_done_ = false;       ///< everything of the answer was taken over
-  std::string client_text_;        ///< address as logged and forwarded (behind a trusted proxy: the one it names)
+  bool answer_done_ = false;  ///< everything of the answer was taken over
+  std::string client_text_;   ///< address as logged and forwarded (behind a trusted proxy: the one it names)
   std::string peer_text_;
   bool peer_trusted_ = false;
 
-  ByteBuffer in_;                  ///< received, not yet taken: a part of a head, or the next request
-  std::size_t scanned_ = 0;        ///< of in_, by read_request_head
-  std::string raw_head_;           ///< of a request whose body is still coming
+  ByteBuffer in_;            ///< received, not yet taken: a part of a head, or the next request
+  std::size_t scanned_ = 0;  ///< of in_, by read_request_head
+  std::string raw_head_;     ///< of a request whose body is still coming
   std::uint64_t body_expected_ = 0;
   std::unique_ptr<ChunkRelay> body_chunks_;
-  std::uint64_t buffered_ = 0;     ///< what this session counts in DataPlane::buffered_bytes
+  std::uint64_t buffered_ = 0;  ///< what this session counts in DataPlane::buffered_bytes
 
-  ByteBuffer up_in_;               ///< a part of an answer's head
+  ByteBuffer up_in_;  ///< a part of an answer's head
   std::size_t up_scanned_ = 0;
   UpstreamConnection* up_ = nullptr;
   UpstreamPool* pool_ = nullptr;
-  std::size_t address_ = 0;        ///< of the upstream's addresses, the one tried
-  std::size_t sent_ = 0;           ///< of request + body
+  std::size_t address_ = 0;  ///< of the upstream's addresses, the one tried
+  std::size_t sent_ = 0;     ///< of request + body
 
-  std::string out_;                ///< refused by the client's socket, to be sent first
+  std::string out_;  ///< refused by the client's socket, to be sent first
   std::size_t out_sent_ = 0;
   std::unique_ptr<std::string> to_upstream_;  ///< tunnel: refused by the upstream's socket
   bool close_after_flush_ = false;
   unsigned interim_answers_ = 0;
+  std::uint64_t wait_ = 0;  ///< counts the places in queues that this session had: a late wake-up is told from its own
   bool client_ended_ = false, upstream_ended_ = false;  ///< tunnel: directions that are over
 
   Exchange x_;

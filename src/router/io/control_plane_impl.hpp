@@ -12,7 +12,6 @@
 #include "common/io/random.hpp"
 #include "common/io/resolver.hpp"
 #include "common/io/task_group.hpp"
-#include "router/config.hpp"
 #include "router/core/fleet.hpp"
 #include "router/core/wait_queue.hpp"
 #include "router/io/control_plane.hpp"
@@ -21,6 +20,7 @@
 #include "router/io/own_pages.hpp"
 #include "router/io/registry_watcher.hpp"
 #include "router/io/router_metrics.hpp"
+#include "router/io/router_settings.hpp"
 #include "router/io/upstream_addresses.hpp"
 #include "router/io/view_file.hpp"
 

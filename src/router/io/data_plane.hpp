@@ -10,10 +10,10 @@
 
 #include "common/core/ip_address.hpp"
 #include "common/io/tls.hpp"
-#include "router/config.hpp"
 #include "router/core/api_keys.hpp"
 #include "router/core/retry_policy.hpp"
 #include "router/core/wait_queue.hpp"
+#include "router/io/router_settings.hpp"
 
 namespace svc::router {
 
@@ -42,7 +42,11 @@ class ClientConnections {
 
 struct DataPlane {
   DataPlane(ControlPort& control_port, AccessLog& log, std::string pseudonym_name, TimePoint now, QueueSettings queue)
-      : control(control_port), access_log(log), pseudonym(std::move(pseudonym_name)), retry_budget(now), queues(queue) {}
+      : control(control_port),
+        access_log(log),
+        pseudonym(std::move(pseudonym_name)),
+        retry_budget(now),
+        queues(queue) {}
 
   ControlPort& control;
   AccessLog& access_log;

@@ -58,6 +58,9 @@ class DataThread {
   [[nodiscard]] std::size_t index() const { return index_; }
   UpstreamPool& pool_of(const Upstream& upstream);
   std::uint64_t random();
+  /// Memory for a large body, out of what earlier ones gave back: fresh pages cost more than reading into them.
+  void take_buffer(ByteBuffer& buffer, std::size_t capacity);
+  void give_back(ByteBuffer& buffer);
   void append_request_id(std::string& text);
   void forget(ClientSession& session);
   [[nodiscard]] bool draining() const { return draining_; }
@@ -93,9 +96,11 @@ class DataThread {
   std::shared_ptr<const DataSettings> settings_;
   std::shared_ptr<const RoutingTable> table_;
   bool has_cache_types_ = false;
-  std::vector<std::unique_ptr<UpstreamPool>> pools_;  // by slot
+  std::vector<std::unique_ptr<UpstreamPool>> pools_;      // by slot
   std::vector<std::unique_ptr<UpstreamPool>> old_pools_;  // of incarnations whose slot has another by now
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientSession>> sessions_;
+  std::vector<ByteBuffer> spare_;  // the back was given last
+  std::size_t spare_bytes_ = 0;
   std::uint64_t next_session_ = 1;
   std::uint64_t random_state_;
   int listener_ = -1;

@@ -44,7 +44,7 @@ struct Exchange {
   std::shared_ptr<const RoutingTable> table;  ///< keeps `group` and `upstream` alive
   const Group* group = nullptr;
   const Upstream* upstream = nullptr;  ///< of the present attempt: counted in its in_flight
-  std::string upstream_name;  ///< of the last attempt
+  std::string upstream_name;           ///< of the last attempt
   Series* series = nullptr;
   std::vector<std::shared_ptr<UpstreamLive>> tried_lives;
   std::vector<const UpstreamLive*> tried;

@@ -7,8 +7,8 @@
 #include "common/core/time_text.hpp"
 #include "common/core/wire/api_error.hpp"
 #include "common/version.hpp"
-#include "router/config.hpp"
 #include "router/io/own_pages_json.hpp"
+#include "router/io/router_settings.hpp"
 
 namespace svc::router {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "common/core/clock.hpp"
-#include "router/config.hpp"
 #include "router/io/own_pages.hpp"
+#include "router/io/router_settings.hpp"
 
 namespace svc::router {
 

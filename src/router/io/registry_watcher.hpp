@@ -1,11 +1,12 @@
-// Follows a registry. The original ones are polled; ours says its revision in every answer, and is then watched, so that a
-// change is known at once.
+// Follows a registry. The original ones are polled; ours says its revision in every answer, and is then watched, so
+// that a change is known at once.
 //
-// Polling: GET URL/services?healthy=true, at once and then every sync_interval. Watching: one whole list, then long polls for
-// the changes after the revision that is known. Each answer of the watch, at the latest after sync_interval, proves that
-// nothing is missing up to its revision, so it counts as a resync; besides, the whole list is fetched every ten minutes, and
-// at once when the epoch is another, or a revision is missing or goes back. When the registry cannot be reached or answers
-// nonsense, the list stays, and it is tried again after a random wait that grows up to sync_interval.
+// Polling: GET URL/services?healthy=true, at once and then every sync_interval. Watching: one whole list, then long
+// polls for the changes after the revision that is known. Each answer of the watch, at the latest after sync_interval,
+// proves that nothing is missing up to its revision, so it counts as a resync; besides, the whole list is fetched every
+// ten minutes, and at once when the epoch is another, or a revision is missing or goes back. When the registry cannot
+// be reached or answers nonsense, the list stays, and it is tried again after a random wait that grows up to
+// sync_interval.
 //
 // Everything on one thread, the executor's.
 #pragma once
@@ -61,8 +62,8 @@ struct RegistryCounters {
 
 class RegistryWatcher {
  public:
-  /// `client` and `random` outlive the watcher; the client's address policy must allow the registry, so give it one of its
-  /// own when upstreams are restricted.
+  /// `client` and `random` outlive the watcher; the client's address policy must allow the registry, so give it one of
+  /// its own when upstreams are restricted.
   RegistryWatcher(asio::any_io_executor executor, HttpClient& client, RegistryWatcherSettings settings, Random& random,
                   RegistryWatcherCallbacks callbacks);
 

@@ -157,8 +157,8 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
     if (!x_.table->view_known() || x_.table->upstreams().empty()) {
       refuse(FailureReason::view_not_ready, "no instance is known yet", {}, 1);
     } else if (settings.unknown_model_status == 503) {
-      refuse_status(503, FailureReason::model_not_found,
-                    "No healthy services available for model '" + x_.model + "'", "Retry-After: 5\r\n", "model");
+      refuse_status(503, FailureReason::model_not_found, "No healthy services available for model '" + x_.model + "'",
+                    "Retry-After: 5\r\n", "model");
     } else {
       refuse(FailureReason::model_not_found, "The model '" + x_.model + "' does not exist", "model");
     }
@@ -203,7 +203,7 @@ void ClientSession::build_request(const RequestHead& head, std::string_view body
     x_.request.append(body);
   } else if (body.size() <= kSmallBody) {
     x_.request.append(body);
-    x_.body.release();
+    thread_.give_back(x_.body);
   }
 }
 
@@ -212,9 +212,15 @@ void ClientSession::find_upstream(const RequestHead* head, std::string_view body
   context.now = now();
   context.random = thread_.random();
   context.tried = x_.tried;
+  auto& queues = thread_.plane().queues;
+  if (!x_.waiting && x_.attempts == 0 && queues.waiting_in_all() > 0 && queues.waiting(x_.group->model) > 0) {
+    build_request(*head, body, body_is_own, "-");  // others wait for this model: their turn comes first
+    join_queue();
+    return;
+  }
   const PickResult picked = pick(*x_.group, x_.table->settings(), context);
   if (picked.upstream == nullptr) {
-    if (picked.problem == PickProblem::all_busy && thread_.plane().queues.settings().max_waiting > 0) {
+    if (picked.problem == PickProblem::all_busy && queues.settings().max_waiting > 0) {
       if (head != nullptr) {
         build_request(*head, body, body_is_own, "-");
       }
@@ -236,6 +242,7 @@ void ClientSession::find_upstream(const RequestHead* head, std::string_view body
 }
 
 void ClientSession::refuse_pick(PickProblem problem) {
+  give_up_waiting();
   const std::string whom = x_.group->model.empty() ? std::string("this request") : "model '" + x_.group->model + "'";
   if (problem == PickProblem::all_busy) {
     refuse(FailureReason::queue_full, "every instance for " + whom + " is at its limit of concurrent requests", {},
@@ -251,14 +258,14 @@ void ClientSession::refuse_pick(PickProblem problem) {
 
 void ClientSession::join_queue() {
   auto& plane = thread_.plane();
-  const auto wake = [thread = &thread_, id = id_] {
-    thread->with_session(id, [](ClientSession& session) { session.leave_queue(); });
+  const auto wake = [thread = &thread_, id = id_, wait = x_.waiting ? wait_ : ++wait_] {
+    thread->with_session(id, [wait](ClientSession& session) { session.leave_queue(wait); });
   };
   if (x_.waiting) {
     plane.queues.rejoin_front(x_.ticket, wake);
   } else {
     if (plane.queues.join(x_.group->model, now(), wake, x_.ticket) == WaitQueues::Joined::full) {
-      refuse(FailureReason::queue_full, "the queue for " + x_.group->model + " is full", {},
+      refuse(FailureReason::queue_full, "the queue for model '" + x_.group->model + "' is full", {},
              plane.queues.retry_after(x_.group->model, now()));
       return;
     }
@@ -268,15 +275,24 @@ void ClientSession::join_queue() {
   arm(x_.ticket.since + plane.queues.settings().max_wait - now());
 }
 
-void ClientSession::leave_queue() {
-  if (state_ != State::queued) {
-    thread_.plane().queues.slot_freed(x_.ticket.model);
+void ClientSession::give_up_waiting() {
+  if (!x_.waiting) {
     return;
+  }
+  x_.waiting = false;
+  auto& queues = thread_.plane().queues;
+  if (!queues.leave(x_.ticket)) {
+    queues.slot_freed(x_.ticket.model);  // it was its turn: the next one's then
+  }
+}
+
+void ClientSession::leave_queue(std::uint64_t wait) {
+  if (state_ != State::queued || wait != wait_) {
+    return;  // it left the queue on its own account, and passed the turn on then
   }
   x_.table = thread_.table();
   const Group* fresh = x_.table->find(x_.model);
   if (fresh == nullptr) {
-    x_.waiting = false;
     refuse_pick(PickProblem::none_usable);
     return;
   }

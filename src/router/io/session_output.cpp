@@ -117,7 +117,8 @@ void ClientSession::answer_own(int status, std::string_view type, std::string_vi
     x_.keep_alive = false;
   }
   thread_.made.clear();
-  append_own_answer(thread_.made, status, type, body, x_.request_id, !x_.keep_alive, x_.head_request, x_.version, extra);
+  append_own_answer(thread_.made, status, type, body, x_.request_id, !x_.keep_alive, x_.head_request, x_.version,
+                    extra);
   state_ = State::flushing;
   if (send_client(thread_.made)) {
     finish_exchange();
@@ -130,9 +131,7 @@ void ClientSession::client_gone() {
   }
   thread_.counters().client_gone.add();
   x_.reason = FailureReason::client_gone;
-  if (state_ == State::queued && !thread_.plane().queues.leave(x_.ticket)) {
-    thread_.plane().queues.slot_freed(x_.ticket.model);
-  }
+  give_up_waiting();
   if (x_.series != nullptr && x_.upstream != nullptr) {
     x_.series->failures[static_cast<std::size_t>(FailureReason::client_gone)].add();
   }
@@ -147,7 +146,7 @@ void ClientSession::linger() {
   x_.total_deadline = TimePoint::max();
   arm(kLinger);
   in_.release();
-  x_.body.release();
+  thread_.give_back(x_.body);
   set_buffered(0);
   if (client_readable_) {
     on_io({});
@@ -158,6 +157,7 @@ void ClientSession::close(bool with_reset) {
   if (state_ == State::dead) {
     return;
   }
+  give_up_waiting();
   end_attempt(false);
   record_exchange();
   state_ = State::dead;
@@ -172,6 +172,7 @@ void ClientSession::close(bool with_reset) {
       client_.close();
     }
   }
+  thread_.give_back(x_.body);
   set_buffered(0);
   thread_.forget(*this);
 }
@@ -184,19 +185,14 @@ void ClientSession::drain(bool idle_too) {
 
 void ClientSession::cut() {
   switch (state_) {
-    case State::dead:
-      return;
+    case State::dead: return;
     case State::relaying:
       answer_cut(FailureReason::draining);
       if (state_ != State::dead) {
         close(true);
       }
       return;
-    case State::queued:
-      if (!thread_.plane().queues.leave(x_.ticket)) {
-        thread_.plane().queues.slot_freed(x_.ticket.model);
-      }
-      [[fallthrough]];
+    case State::queued: give_up_waiting(); [[fallthrough]];
     case State::connecting:
     case State::upstream_handshake:
     case State::sending:
@@ -208,9 +204,7 @@ void ClientSession::cut() {
         close();
       }
       return;
-    default:
-      close();
-      return;
+    default: close(); return;
   }
 }
 
@@ -227,11 +221,9 @@ void ClientSession::on_timer(TimePoint at) {
              "the request did not arrive in time");
       return;
     case State::queued:
-      if (!thread_.plane().queues.leave(x_.ticket)) {
-        thread_.plane().queues.slot_freed(x_.ticket.model);
-      }
-      refuse(total ? FailureReason::total_timeout : FailureReason::queue_timeout,
-             "no instance became free in time", {}, thread_.plane().queues.retry_after(x_.ticket.model, at));
+      give_up_waiting();
+      refuse(total ? FailureReason::total_timeout : FailureReason::queue_timeout, "no instance became free in time", {},
+             thread_.plane().queues.retry_after(x_.ticket.model, at));
       return;
     case State::connecting:
     case State::upstream_handshake:
@@ -266,11 +258,8 @@ void ClientSession::on_timer(TimePoint at) {
     case State::handshake:
     case State::idle:
     case State::tunnel:
-    case State::lingering:
-      close();
-      return;
-    case State::dead:
-      return;
+    case State::lingering: close(); return;
+    case State::dead: return;
   }
 }
 

@@ -13,35 +13,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "router/io/socket_address.hpp"
+
 namespace svc::router {
 namespace {
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-};
-
-SocketAddress to_socket_address(const IpAddress& address, std::uint16_t port) {
-  SocketAddress out;
-  if (address.is_v4()) {
-    sockaddr_in v4{};
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&v4.sin_addr, address.bytes().data(), 4);
-    std::memcpy(&out.storage, &v4, sizeof v4);
-    out.length = sizeof v4;
-  } else {
-    sockaddr_in6 v6{};
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    std::memcpy(&v6.sin6_addr, address.bytes().data(), 16);
-    std::memcpy(&out.storage, &v6, sizeof v6);
-    out.length = sizeof v6;
-  }
-  return out;
-}
 
 void no_delay(int fd) {
   const int on = 1;
@@ -156,7 +133,8 @@ IoResult Transport::write(std::string_view first, std::string_view second) {
   if (second.empty()) {
     sent = ::send(fd_, first.data(), first.size(), MSG_NOSIGNAL);
   } else {
-    iovec parts[2] = {{const_cast<char*>(first.data()), first.size()}, {const_cast<char*>(second.data()), second.size()}};
+    iovec parts[2] = {{const_cast<char*>(first.data()), first.size()},
+                      {const_cast<char*>(second.data()), second.size()}};
     msghdr message{};
     message.msg_iov = parts;
     message.msg_iovlen = 2;
@@ -247,60 +225,6 @@ void Transport::abort() {
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   }
   close();
-}
-
-int open_listener(const IpAddress& address, std::uint16_t port, int backlog) {
-  const auto where = to_socket_address(address, port);
-  const int fd = ::socket(where.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-  if (fd < 0) {
-    return -1;
-  }
-  const int on = 1;
-  const int off = 0;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-  if (!address.is_v4()) {
-    ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  }
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&where.storage), where.length) != 0 || ::listen(fd, backlog) != 0) {
-    const int error = errno;
-    ::close(fd);
-    errno = error;
-    return -1;
-  }
-  return fd;
-}
-
-void close_listener(int fd) { ::close(fd); }
-
-std::uint16_t bound_port(int fd) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    return 0;
-  }
-  return ntohs(address.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in*>(&address)->sin_port
-                                            : reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port);
-}
-
-int accept_connection(int listener, IpAddress& peer) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (fd < 0) {
-    return -1;
-  }
-  if (address.ss_family == AF_INET) {
-    std::array<std::uint8_t, 4> bytes{};
-    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in*>(&address)->sin_addr, bytes.size());
-    peer = IpAddress::v4(bytes);
-  } else {
-    std::array<std::uint8_t, 16> bytes{};
-    std::memcpy(bytes.data(), &reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr, bytes.size());
-    peer = IpAddress::v6(bytes);
-  }
-  no_delay(fd);
-  return fd;
 }
 
 }  // namespace svc::router

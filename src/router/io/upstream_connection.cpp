@@ -22,6 +22,10 @@ UpstreamPool::~UpstreamPool() {
 }
 
 UpstreamConnection* UpstreamPool::reuse(UpstreamUser& user) {
+  // What an idle connection has to say is its end, or bytes that nobody asked for: they must not become an answer.
+  while (!idle_.empty() && loop_.input_pending(*idle_.back())) {
+    drop(*idle_.back());
+  }
   if (idle_.empty()) {
     return nullptr;
   }
@@ -38,9 +42,7 @@ UpstreamConnection& UpstreamPool::create(UpstreamUser& user) {
   return *used_.back();
 }
 
-bool UpstreamPool::watch(UpstreamConnection& connection) {
-  return loop_.add(connection.transport.fd(), connection);
-}
+bool UpstreamPool::watch(UpstreamConnection& connection) { return loop_.add(connection.transport.fd(), connection); }
 
 void UpstreamPool::keep(UpstreamConnection& connection, TimePoint now, std::size_t most) {
   if (most == 0) {

@@ -34,10 +34,10 @@ class UpstreamConnection final : public IoHandler, public Retirable {
   void on_io(IoEvents events) override;
 
   Transport transport;
-  bool readable = false;       ///< there may be something to read
+  bool readable = false;  ///< there may be something to read
   bool writable = false;
   bool peer_closed = false;
-  bool reused = false;         ///< had served another request before
+  bool reused = false;  ///< had served another request before
   TimePoint idle_since{};
 
  private:

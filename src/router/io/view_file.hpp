@@ -1,7 +1,8 @@
-// The last view of the registry, kept on disk, so that a router that is started while the registry is down serves at once.
+// The last view of the registry, kept on disk, so that a router that is started while the registry is down serves at
+// once.
 //
-// The file is replaced whole (written beside, synced, renamed), at most once a second, by a thread of its own: neither a slow
-// disk nor 10,000 services hold up the control thread, which all members belong to.
+// The file is replaced whole (written beside, synced, renamed), at most once a second, by a thread of its own: neither
+// a slow disk nor 10,000 services hold up the control thread, which all members belong to.
 #pragma once
 
 #include <memory>

@@ -9,7 +9,7 @@ import threading
 
 from . import http_wire
 from .case import SystemTest
-from .registry_process import BIN_DIR
+from .daemon_process import BIN_DIR
 from .waiting import patience, wait_until
 
 SIM = BIN_DIR / "infinilm-sim"
@@ -125,6 +125,23 @@ class Sim:
             self.process.kill()
         if self.process is not None:
             self.process.wait()
+
+    def restart(self):
+        """kill -9 (unless it is dead already) and a start on the same port, as an instance that crashed."""
+        self.kill()
+        return self.come_back()
+
+    def come_back(self):
+        """A start on the port that it had."""
+        self.flags = [flag for flag in self.flags if not flag.startswith("--port=")] + [f"--port={self.port}"]
+        return self.start()
+
+    def pause(self):
+        """SIGSTOP: connections are accepted (by the kernel) and never answered."""
+        self.signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.signal(signal.SIGCONT)
 
     def cleanup(self):
         """Two SIGTERMs end it whatever is open; the exit code must be 0."""

@@ -234,5 +234,58 @@ TEST(OptionTable, LaterOrigin_Wins) {
   EXPECT_EQ(settings.share, 0.1);
 }
 
+struct Mapped {
+  OptionTable::TextMap aliases{{"a", "b"}};
+  int port = 1;
+};
+
+OptionTable table_for(Mapped& settings) {
+  OptionTable table("router", "ROUTER");
+  table.text_map("aliases", settings.aliases, "Names.").integer("port", settings.port, 1, 9, "Port.");
+  table.alias("port", "--old-port", "OLD_PORT");
+  return table;
+}
+
+TEST(OptionTable, Map_IsReadFromEveryOrigin) {
+  Mapped settings;
+  OptionTable table = table_for(settings);
+  EXPECT_EQ(table.options()[0].default_text, "a=b");
+  EXPECT_EQ(message(table.set("aliases", " x = y ,u=v=w", "--aliases")), "");
+  EXPECT_EQ(settings.aliases, (OptionTable::TextMap{{"u", "v=w"}, {"x", "y"}}));
+  EXPECT_EQ(table.values()["aliases"], json({{"u", "v=w"}, {"x", "y"}}));
+  EXPECT_EQ(message(table.read_json(json{{"aliases", {{"c", "d"}}}})), "");
+  EXPECT_EQ(settings.aliases, (OptionTable::TextMap{{"c", "d"}}));
+  EXPECT_EQ(message(table.set("aliases", "", "--aliases")), "");
+  EXPECT_TRUE(settings.aliases.empty());
+}
+
+TEST(OptionTable, Map_BadOnesAreNamedAndChangeNothing) {
+  Mapped settings;
+  OptionTable table = table_for(settings);
+  EXPECT_EQ(message(table.set("aliases", "x", "--aliases")), "'--aliases.x' must not be empty");
+  EXPECT_EQ(message(table.set("aliases", "=x", "--aliases")), "'--aliases.' must not have an empty name");
+  EXPECT_EQ(message(table.read_json(json{{"aliases", {{"c", 5}}}})), "'router.aliases.c' must be a string, got 5");
+  EXPECT_NE(message(table.read_json(json{{"aliases", {{"c", nullptr}}}})), "");
+  EXPECT_NE(message(table.read_json(json{{"aliases", "c=d"}})), "");
+  EXPECT_EQ(settings.aliases, (OptionTable::TextMap{{"a", "b"}}));
+}
+
+TEST(OptionTable, Alias_OfAVariableIsReadWhenTheOwnOneIsUnset) {
+  Mapped settings;
+  OptionTable table = table_for(settings);
+  std::map<std::string, std::string> env = {{"OLD_PORT", "7"}};
+  const auto getenv = [&env](const std::string& name) -> std::optional<std::string> {
+    const auto found = env.find(name);
+    return found == env.end() ? std::nullopt : std::optional(found->second);
+  };
+  EXPECT_EQ(message(table.read_env(getenv)), "");
+  EXPECT_EQ(settings.port, 7);
+  env["ROUTER_PORT"] = "3";
+  EXPECT_EQ(message(table.read_env(getenv)), "");
+  EXPECT_EQ(settings.port, 3);
+  env = {{"OLD_PORT", "x"}};
+  EXPECT_NE(message(table.read_env(getenv)).find("'OLD_PORT' must be"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace svc

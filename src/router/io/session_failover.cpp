@@ -1,0 +1,157 @@
+#include "router/io/client_session.hpp"
+#include "router/io/data_thread.hpp"
+
+namespace svc::router {
+namespace {
+
+// Each failed connect takes its instance out of the next picks, so a longer walk means a fleet that is mostly dead.
+constexpr std::size_t kMostAttempts = 64;
+
+}  // namespace
+
+AttemptPhase ClientSession::phase() const {
+  if (x_.answer_begun) {
+    return AttemptPhase::relaying;
+  }
+  if (x_.first_byte != TimePoint{}) {
+    return AttemptPhase::answering;
+  }
+  if (state_ == State::waiting) {
+    return AttemptPhase::waiting;
+  }
+  return state_ == State::sending && sent_ > 0 ? AttemptPhase::sending : AttemptPhase::connecting;
+}
+
+void ClientSession::blame(FailureReason reason) {
+  if (x_.series != nullptr) {
+    x_.series->failures[static_cast<std::size_t>(reason)].add();
+  }
+  if (!blames_upstream(reason)) {
+    return;
+  }
+  UpstreamLive& live = *x_.upstream->live;
+  const UpstreamSpec& spec = x_.upstream->spec;
+  TimePoint until{};
+  {
+    const std::lock_guard lock(live.outlier_lock);
+    live.had_failures.store(true, std::memory_order_relaxed);
+    until = live.outlier.failed(reason, now(), spec.max_fails, spec.fail_timeout, thread_.settings().settings.outlier,
+                                thread_.random());
+  }
+  if (until > now()) {
+    live.ejected_until_ns.store(until.time_since_epoch().count(), std::memory_order_relaxed);
+    live.ejections.fetch_add(1, std::memory_order_relaxed);
+    thread_.plane().control.health_changed(x_.upstream->live);
+  }
+}
+
+void ClientSession::end_attempt(bool reusable) {
+  if (up_ != nullptr) {
+    const auto& settings = thread_.settings().settings;
+    if (reusable && !up_->peer_closed && !x_.upstream->live->gone.load(std::memory_order_relaxed)) {
+      pool_->keep(*up_, now(), settings.upstream_idle_connections);
+    } else {
+      pool_->drop(*up_);
+    }
+    up_ = nullptr;
+  }
+  if (x_.upstream == nullptr) {
+    return;
+  }
+  x_.upstream->live->in_flight.fetch_sub(1, std::memory_order_relaxed);
+  auto& queues = thread_.plane().queues;
+  if (queues.waiting_in_all() > 0) {
+    if (x_.upstream->spec.models.empty()) {
+      queues.slot_freed_any();
+    }
+    for (const auto& model : x_.upstream->spec.models) {
+      queues.slot_freed(model);
+    }
+  }
+  x_.upstream = nullptr;
+}
+
+void ClientSession::attempt_failed(FailureReason reason, AttemptPhase phase) {
+  const auto& settings = thread_.settings().settings;
+  x_.reason = reason;
+  const FailedAttempt failed{reason, phase, up_ != nullptr && up_->reused, 0, x_.method, x_.retries};
+  const RetryVerdict verdict = client_closed_ ? RetryVerdict::no : judge_retry(failed, settings.retry);
+  if (verdict == RetryVerdict::same_again) {
+    pool_->drop(*up_);
+    up_ = nullptr;
+    x_.first_byte = TimePoint{};
+    connect_upstream(true);
+    return;
+  }
+  blame(reason);
+  if (client_closed_) {
+    client_gone();
+    return;
+  }
+  // An instance that died takes no load with it: only retries at the cost of the living are budgeted.
+  const bool charged = phase == AttemptPhase::answering || reason == FailureReason::upstream_timeout;
+  if (verdict == RetryVerdict::elsewhere && try_elsewhere(reason, charged)) {
+    return;
+  }
+  const bool nobody_left = phase == AttemptPhase::connecting && verdict == RetryVerdict::elsewhere;
+  end_attempt(false);
+  if (nobody_left) {
+    refuse_pick(PickProblem::none_usable);
+    return;
+  }
+  refuse(reason, "the instance " + x_.upstream_name + " did not answer: " + std::string(to_string(reason)));
+}
+
+bool ClientSession::try_elsewhere(FailureReason reason, bool charge_budget) {
+  auto& counters = thread_.counters();
+  auto& plane = thread_.plane();
+  PickContext context = x_.pick_context;
+  if (x_.tried.size() >= kMostAttempts) {
+    return false;
+  }
+  x_.tried_lives.push_back(x_.upstream->live);
+  x_.tried.push_back(x_.upstream->live.get());
+  context.tried = x_.tried;
+  context.now = now();
+  // The newest table: what failed may be known to be down by now, and new instances may be there.
+  auto table = thread_.table();
+  const Group* group = table->find(x_.model);
+  const PickResult outlook = group != nullptr ? preview(*group, table->settings(), context) : PickResult{};
+  const bool somewhere = outlook.upstream != nullptr ||
+                         (outlook.problem == PickProblem::all_busy && plane.queues.settings().max_waiting > 0);
+  if (!somewhere) {
+    return false;
+  }
+  if (charge_budget && !plane.retry_budget.try_retry(now(), thread_.settings().settings.retry)) {
+    counters.retries_denied.add();
+    return false;
+  }
+  counters.retries.add();
+  if (reason != FailureReason::upstream_connect_failed && reason != FailureReason::upstream_connect_timeout) {
+    ++x_.retries;
+  }
+  end_attempt(false);
+  x_.table = std::move(table);
+  x_.group = group;
+  x_.reason = FailureReason::none;
+  find_upstream(nullptr, {}, false);
+  return true;
+}
+
+void ClientSession::on_upstream_hung() {
+  const bool waits = state_ == State::connecting || state_ == State::upstream_handshake || state_ == State::sending ||
+                     state_ == State::waiting;
+  if (!waits || x_.first_byte != TimePoint{} || !thread_.settings().settings.retry.on_hung) {
+    return;
+  }
+  Series* series = x_.series;
+  if (try_elsewhere(FailureReason::upstream_hung, false)) {
+    series->failures[static_cast<std::size_t>(FailureReason::upstream_hung)].add();
+  } else if (!x_.tried.empty() && x_.tried.back() == x_.upstream->live.get()) {
+    // Nobody else could take it: it may as well go on waiting.
+    x_.tried.pop_back();
+    x_.tried_lives.pop_back();
+  }
+}
+
+}  // namespace svc::router
