@@ -1,11 +1,11 @@
 #include "registry/app.hpp"
 
 #include <boost/asio/io_context.hpp>
-#include <fstream>
 #include <optional>
 
 #include "common/core/time_text.hpp"
 #include "common/io/bearer_auth.hpp"
+#include "common/io/port_file.hpp"
 #include "common/version.hpp"
 #include "registry/config.hpp"
 #include "registry/io/http_api.hpp"
@@ -71,7 +71,7 @@ class RegistryApp : public DaemonApp {
           "or --host 127.0.0.1",
           {{"host", settings_.host}});
     }
-    return write_port_file();
+    return write_port_file(settings_.port_file, server_->port());
   }
 
   Result<void> reload(const DaemonConfig& fresh) override {
@@ -219,20 +219,6 @@ class RegistryApp : public DaemonApp {
     compare("max_body_bytes", settings_.max_body_bytes, fresh.max_body_bytes);
     compare("warming_time", settings_.warming_time, fresh.warming_time);
     return changed;
-  }
-
-  Result<void> write_port_file() {
-    if (settings_.port_file.empty()) {
-      return {};
-    }
-    const std::string partial = settings_.port_file + ".new";
-    std::ofstream out(partial);
-    out << server_->port() << '\n';
-    out.close();
-    if (!out || std::rename(partial.c_str(), settings_.port_file.c_str()) != 0) {
-      return io_failed("cannot write the port file '" + settings_.port_file + "'", "");
-    }
-    return {};
   }
 
   asio::any_io_executor executor_;

@@ -31,6 +31,8 @@ constexpr int kBacklog = 4096;
 // Keep-alive clients that send nothing get this long, while the router drains, to send one more request and be told to
 // reconnect; closing at once would meet some of those requests half-way.
 constexpr Duration kIdleGrace = 2s;
+// How long a start waits for the registry's first list before it answers without.
+constexpr Duration kFirstView = 900ms;
 
 std::size_t usable_cores() {
   cpu_set_t set;
@@ -59,8 +61,12 @@ class RouterApp : public DaemonApp {
     const std::size_t threads = settings_.threads == 0 ? usable_cores() : settings_.threads;
     ControlParts parts;
     parts.publish = [this](std::shared_ptr<const RoutingTable> table) {
+      view_known_ = table->view_known();
       for (auto& thread : threads_) {
         thread->publish(table);
+      }
+      if (view_known_ && started_) {
+        begin_accepting();
       }
     };
     parts.hung = [this](std::shared_ptr<UpstreamLive> live) {
@@ -74,6 +80,7 @@ class RouterApp : public DaemonApp {
       parts.threads.push_back(&threads_.back()->stats());
     }
     parts.queues = &plane_->queues;
+    parts.outliers = &plane_->outliers;
     parts.access_log = &access_log_;
     control_.made = std::make_unique<ControlPlane>(io_, settings_, std::move(parts));
   }
@@ -106,9 +113,15 @@ class RouterApp : public DaemonApp {
     if (auto started = control_.made->start(port_); !started) {
       return started;
     }
-    for (std::size_t i = 0; i < threads_.size(); ++i) {
-      threads_[i]->start(listeners_[i], data_settings_);
-      running_ = i + 1;
+    started_ = true;
+    if (view_known_ || settings_.registry_url.empty()) {
+      begin_accepting();
+    } else {
+      // The kernel takes connections in already; they wait a moment rather than be told that nothing is known.
+      first_view_.expires_after(kFirstView);
+      first_view_.async_wait([this](boost::system::error_code error) {
+        if (!error) begin_accepting();
+      });
     }
     log_.info("listening", {{"host", settings_.host},
                             {"port", port_},
@@ -145,25 +158,33 @@ class RouterApp : public DaemonApp {
 
   asio::awaitable<void> drain(Deadline deadline) override {
     log_.info("draining");
+    begin_accepting();  // a drain begins with threads that run
     control_.made->begin_drain();
     plane_->draining.store(true);
-    Timer done(io_);
-    done.expires_at(deadline.when());
-    std::size_t left = threads_.size();
+    // Shared: a thread may report after the time is up and this frame is gone.
+    struct Progress {
+      explicit Progress(asio::io_context& io, std::size_t threads) : done(io), left(threads) {}
+      Timer done;
+      std::size_t left;
+    };
+    const auto progress = std::make_shared<Progress>(io_, threads_.size());
+    progress->done.expires_at(deadline.when());
     const Duration grace = std::min<Duration>(kIdleGrace, deadline.left(steady_now()) / 2);
     for (auto& thread : threads_) {
-      thread->drain(grace, [this, &done, &left] {
-        asio::post(io_, [&done, &left] {
-          if (--left == 0) {
-            done.cancel();
+      thread->drain(grace, [this, progress] {
+        asio::post(io_, [progress] {
+          if (--progress->left == 0) {
+            progress->done.cancel();
           }
         });
       });
     }
-    co_await done.async_wait(kTok);
-    if (left > 0) {
-      log_.warn("requests are still in progress at the end of drain_timeout: they are cut", {{"threads", left}});
-      // The callbacks refer to this frame: no thread may call them after it.
+    if (progress->left > 0) {
+      co_await progress->done.async_wait(kTok);
+    }
+    if (progress->left > 0) {
+      log_.warn("requests are still in progress at the end of drain_timeout: they are cut",
+                {{"threads", progress->left}});
       stop_threads();
     }
   }
@@ -186,7 +207,20 @@ class RouterApp : public DaemonApp {
     std::unique_ptr<ControlPlane> made;
   };
 
+  void begin_accepting() {
+    first_view_.cancel();
+    if (stopped_) {
+      return;
+    }
+    for (std::size_t i = running_; i < threads_.size(); ++i) {
+      threads_[i]->start(listeners_[i], data_settings_);
+      running_ = i + 1;
+    }
+  }
+
   void stop_threads() {
+    stopped_ = true;
+    first_view_.cancel();
     for (std::size_t i = 0; i < running_; ++i) {
       threads_[i]->stop();
     }
@@ -220,6 +254,8 @@ class RouterApp : public DaemonApp {
   std::optional<DataPlane> plane_;
   std::vector<std::unique_ptr<DataThread>> threads_;
   std::size_t running_ = 0;
+  bool view_known_ = false, started_ = false, stopped_ = false;
+  Timer first_view_{io_};
   std::vector<int> listeners_;
   std::uint16_t port_ = 0;
   std::shared_ptr<const DataSettings> data_settings_;

@@ -138,13 +138,9 @@ TEST_F(RouterHealthTest, EjectedForARefusedConnection_BackByAGoodProbe_P3) {
   start();
   ASSERT_TRUE(run_until([&] { return is("a", ProbeVerdict::up) && is("b", ProbeVerdict::up); }));
   auto& a = live("a");
-  {
-    const std::lock_guard lock(a.outlier_lock);
-    const auto until = a.outlier.failed(FailureReason::upstream_connect_failed, steady_now(), 3, 30s, {}, 0);
-    ASSERT_GT(until, steady_now());
-    a.ejected_until_ns = (steady_now() + 1h).time_since_epoch().count();
-    a.had_failures = true;
-  }
+  ASSERT_TRUE(outliers_.failed(upstream("a").live, upstream("a").spec, FailureReason::upstream_connect_failed,
+                               steady_now(), {1h, 1h}, 0));
+  ASSERT_FALSE(a.usable(steady_now()));
   const auto tables = tables_;
   control_->health_changed(upstream("a").live);
   ASSERT_TRUE(run_until([&] { return a.usable(steady_now()) && tables_ > tables; }, 2s));

@@ -14,8 +14,9 @@
 #include "common/io/stream.hpp"
 #include "common/io/task_group.hpp"
 #include "router/config.hpp"
-#include "router/core/wait_queue.hpp"
 #include "router/io/control_plane.hpp"
+#include "router/io/outlier_board.hpp"
+#include "router/io/wait_queues.hpp"
 
 namespace svc::test {
 
@@ -123,6 +124,7 @@ class ControlFixture : public ::testing::Test {
     parts.hung = [this](const std::shared_ptr<router::UpstreamLive>& live) { hung_.push_back(live.get()); };
     parts.threads = {&thread_stats_};
     parts.queues = &queues_;
+    parts.outliers = &outliers_;
     control_ = std::make_unique<router::ControlPlane>(io_, settings_, std::move(parts));
     const auto started = control_->start(listen_port);
     ASSERT_TRUE(started.has_value()) << started.error().to_string();
@@ -165,6 +167,7 @@ class ControlFixture : public ::testing::Test {
   asio::io_context io_{1};
   router::RouterSettings settings_;
   router::WaitQueues queues_;
+  router::OutlierBoard outliers_;
   router::ThreadStats thread_stats_;
   std::vector<std::unique_ptr<FakeEngine>> engines_;
   std::unique_ptr<router::ControlPlane> control_;

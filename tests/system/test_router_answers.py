@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Malformed, truncated and surprising answers of an upstream: 502 or a visible cut, never an answer that looks complete,
-and never bytes of one answer in another.
+"""Malformed, truncated and surprising answers of an upstream: 502 or a visible cut, never one that looks complete, and
+never bytes of one answer in another.
 
 The bytes are in support/router_bad_answers.py; what the client gets is judged by a strict parser.
 """
 
+import pathlib
 import signal
 import socket
 import threading
@@ -14,7 +15,7 @@ from support.case import main
 from support.raw_upstream import answer_bytes, chunk, echo, exchange, raw_router, raw_upstream, read_until_end
 from support.router_bad_answers import BAD_HEADS, BROKEN_BODIES
 from support.router_process import RouterTest
-from support.waiting import let_time_pass, patience
+from support.waiting import patience, wait_until
 
 EVIL = answer_bytes(b"evil", b"200 OK", b"X-Evil: yes")
 
@@ -169,7 +170,10 @@ class Answers(RouterTest):
 
     def test_surplus_bytes_that_wait_in_the_socket_are_not_the_next_answer(self):
         """The router finds the next request and the surplus bytes at the same time, the request first."""
+        used = []
+
         def later(connection, _):
+            used.append((connection, connection.sent + len(answer_bytes(b"mine") + EVIL)))
             connection.send(answer_bytes(b"mine"))
             self.go_on.wait(10)
             connection.send(EVIL)
@@ -178,21 +182,25 @@ class Answers(RouterTest):
         self.on_later = later
         for _ in range(3):
             self.go_on.clear()
-            count = len(self.upstream.connections)
             with self.router.connection() as connection:
                 connection.send(request("/later", close=False))
                 self.assertEqual(connection.read_response().body, b"mine")
                 self.router.signal(signal.SIGSTOP)
+                wait_until(self.router_has_stopped, 10, "a router that stands still", 0.001)
                 connection.send(request("/good", name="victim", close=False))
                 self.go_on.set()
-                sent = len(answer_bytes(b"mine") + EVIL)
-                bad = self.upstream.wait_connection(count)
-                let_time_pass(0.05)
-                self.assertEqual(bad.sent, sent)
+                bad, sent = used[-1]
+                wait_until(lambda bad=bad, sent=sent: bad.sent == sent, 10, "the surplus bytes in the socket")
                 self.router.signal(signal.SIGCONT)
                 answer = connection.read_response()
                 self.assertEqual((answer.status, answer.header("X-Evil")), (200, None), answer)
                 self.assertEqual(answer.json()["test"], "victim")
+
+    def router_has_stopped(self):
+        """All its threads: a signal takes its time."""
+        states = [stat.read_text().rsplit(")", 1)[1].split()[0]
+                  for stat in pathlib.Path(f"/proc/{self.router.pid}/task").glob("*/stat")]
+        return set(states) == {"T"}
 
     def test_an_answer_to_head_has_no_body_whatever_the_upstream_sends(self):
         self.on_head = lambda connection, _: connection.send(EVIL)
@@ -242,7 +250,8 @@ class Answers(RouterTest):
             "an empty reason": (b"HTTP/1.1 200 \r\nContent-Length: 4\r\n\r\nmine", b"mine"),
             "equal lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nmine", b"mine"),
             "extensions and trailers": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\nTrailer: X-T\r\n\r\n"
-                                        b"2;a=\"b c\"\r\nmi\r\n02\r\nne\r\n000\r\nX-T: 1\r\nContent-Length: 9\r\n\r\n", b"mine"),
+                                        b"2;a=\"b c\"\r\nmi\r\n02\r\nne\r\n000\r\nX-T: 1\r\nContent-Length: 9\r\n\r\n",
+                                        b"mine"),
             "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nmine", b"mine"),
             "until the end": (b"HTTP/1.1 200 OK\r\n\r\nmine", b"mine"),
             "high bytes": (b"HTTP/1.1 200 \xc3\xa4\r\nX-A: \xff\r\nContent-Length: 0\r\n\r\n", b""),
@@ -264,7 +273,8 @@ class Answers(RouterTest):
         answer = http_wire.raw_exchange(self.router.port, request("/fields", close=False))
         self.assertEqual((answer.status, answer.reason, answer.body), (201, "Made", b"mine"))
         kept = [pair for pair in answer.headers if pair[0] in ("Set-Cookie", "X-A", "Content-Encoding")]
-        self.assertEqual(kept, [("Set-Cookie", "a=1"), ("X-A", "1"), ("Set-Cookie", "b=2"), ("Content-Encoding", "gzip")])
+        self.assertEqual(kept, [("Set-Cookie", "a=1"), ("X-A", "1"), ("Set-Cookie", "b=2"), ("Content-Encoding",
+                                                                                             "gzip")])
         self.assertIsNone(answer.header("X-Gone"))
         self.assertIsNone(answer.header("Keep-Alive"))
 

@@ -1,47 +1,15 @@
 #!/usr/bin/env python3
 """Where instances come from: our registry's watch, an original registry's list, the view on disk; and their losses."""
 
-import threading
 import time
 
 from support.case import main
 from support.original_registry import FakeOriginalRegistry, registered
 from support.router_process import MODEL, RouterTest, free_port
+from support.traffic import Traffic
 from support.waiting import best_of, let_time_pass, wait_until
 
 ENGINE = {"type": "openai-api", "models": [MODEL]}
-
-
-class Traffic:
-    """Requests one after another until stop(); `failed` keeps what was not 200."""
-
-    def __init__(self, router):
-        self.router = router
-        self.count = 0
-        self.failed = []
-        self.stopping = False
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
-
-    def run(self):
-        while not self.stopping:
-            try:
-                response = self.router.chat(max_tokens=1)
-                if response.status != 200:
-                    self.failed.append(response)
-            except OSError as error:
-                self.failed.append(error)
-            self.count += 1
-            time.sleep(0.002)
-
-    def wait_more(self, requests):
-        goal = self.count + requests
-        wait_until(lambda: self.count >= goal, 30, f"{requests} more requests")
-
-    def stop(self):
-        self.stopping = True
-        self.thread.join(30)
-        return self.failed
 
 
 class Discovery(RouterTest):
@@ -70,11 +38,10 @@ class Discovery(RouterTest):
     # -- our registry --------------------------------------------------------------------------------------------------
     def test_r12_a_new_and_a_removed_instance_are_known_within_100_ms(self):
         sims = self.start_sims(2)
-        registry = self.start_registry()
+        registry = self.start_registry("--warming-time=0")
         self.register(registry, sims[0])
         router = self.start_router(registry=registry)
         self.wait_names(router, "sim-0")
-        wait_until(lambda: self.health(router)["registry_state"] == "watching", 10)
 
         def come():
             self.register(registry, sims[1])
@@ -92,7 +59,7 @@ class Discovery(RouterTest):
 
     def test_an_instance_that_drains_gets_nothing_new_and_ends_what_it_has(self):
         sims = self.start_sims(2, "--decode-us=20000")
-        registry = self.start_registry()
+        registry = self.start_registry("--warming-time=0")
         for sim in sims:
             self.register(registry, sim)
         router = self.start_router(registry=registry)
@@ -118,9 +85,18 @@ class Discovery(RouterTest):
             self.assertEqual(stream.events()[-1], "[DONE]")
         router.wait_idle()
 
+    def test_a_removal_is_followed_at_once_while_the_registry_warms_up(self):
+        sim, = self.start_sims(1)
+        registry = self.start_registry()
+        self.register(registry, sim)
+        router = self.start_router(registry=registry)
+        self.wait_names(router, "sim-0")
+        self.assertEqual(registry.call("DELETE", "/services/sim-0").status, 200)
+        self.wait_names(router)
+
     def test_changes_of_a_record_are_followed(self):
         sims = self.start_sims(2)
-        registry = self.start_registry()
+        registry = self.start_registry("--warming-time=0")
         self.register(registry, sims[0], weight=3)
         self.register(registry, sims[1], metadata={"type": "openai-api", "models": ["other"]})
         registry.register("agent", port=sims[0].port, metadata={"type": "InfiniLM", "models": [MODEL]})
@@ -204,7 +180,7 @@ class Discovery(RouterTest):
             self.assertEqual(self.health(router)["view_from_disk"], False)
 
     def test_a_registry_that_comes_back_empty_removes_nobody_at_once(self):
-        """Another epoch and an empty store: who registers again stays without a gap, the rest goes when it has warmed."""
+        """Another epoch, an empty store: who registers again stays without a gap, the rest goes when it has warmed."""
         sims = self.start_sims(3)
         registry = self.lasting_registry()
         for sim in sims:
@@ -247,7 +223,7 @@ class Discovery(RouterTest):
         count = len(registry.asked)
         begun = time.monotonic()
         registry.wait_asked(10)
-        self.assertGreater(time.monotonic() - begun, 9 * 0.15 * 0.7, "it asks too often")
+        self.assertGreater(time.monotonic() - begun, 9 * 0.15 * 0.95, "it asks too often")
         self.assertGreaterEqual(len(registry.asked), count + 10)
         self.assertEqual(set(registry.asked), {"/services?healthy=true"})
         self.assertLess(self.health(router)["view_age_seconds"], 2)

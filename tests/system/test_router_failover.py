@@ -3,7 +3,7 @@
 
 import signal
 
-from support.bench_process import describe, even_load
+from support.bench_process import Bench, describe, even_load
 from support.case import main
 from support.router_process import RouterTest
 from support.sim_process import CHAT, chat
@@ -30,7 +30,7 @@ class Failover(RouterTest):
         return (response.header("x-sim-name") or "").startswith("sim-")
 
     def ask_until_struck(self, router, sim, method):
-        """Asks until the fault of `sim` has struck; every answer must come from an instance. The last one is returned."""
+        """Asks until the fault of `sim` has struck, and returns that answer; the others come from an instance."""
         before = sim.stats()["faults"]
         for _ in range(5):
             response = self.ask(router, method)
@@ -50,9 +50,9 @@ class Failover(RouterTest):
                 router.wait_state("sim-0", "up")
                 retries = router.totals()["retries"]
                 sims[0].fault("refuse", rst=True)
-                for _ in range(2):  # one of two meets it
+                for _ in range(3):  # of two in a row one at least meets it
                     self.assertEqual(self.ask(router, method).header("x-sim-name"), "sim-1")
-                self.assertEqual(router.totals()["retries"], retries + 1)
+                self.assertGreater(router.totals()["retries"], retries)
                 sims[0].no_faults()
 
     def test_p1_a_reset_before_the_first_byte_is_tried_elsewhere_also_for_a_post(self):
@@ -144,8 +144,8 @@ class Failover(RouterTest):
         """The instance closes idle connections just when the next request is due."""
         sim = self.new_sim("sim-0", "--keepalive=0.02").start()
         router = self.start_router([sim], config={"health_interval": 0, "retry_max": 0, "retry_post": False})
-        report = even_load(self, router, 50, 3, connections=1).report()
-        self.assertEqual((report["failed"], report["requests"]), (0, 150), describe(report))
+        report = Bench(self, "unary", router.port, "--rate", 50, "--requests", 150, "--connections", 1).report()
+        self.assertEqual(report["failed"], 0, describe(report))
         connects = router.totals()["upstream_connects"]
         self.assertGreater(connects, 5, "no connection was closed in between: nothing was tested")
 
@@ -164,6 +164,18 @@ class Failover(RouterTest):
         self.assertEqual(totals["attempts"], asked + totals["retries"])
         self.assertGreater(totals["retries_denied"], 0)
         self.assertEqual(router.chat().header("Retry-After"), "2")
+
+    def test_p2_all_break_off_and_retries_stay_within_their_budget(self):
+        sims = self.start_sims(3)
+        router = self.start_router(sims, config={"health_interval": 0})
+        for sim in sims:
+            router.wait_state(sim.name, "up")
+            sim.fault("reset")
+        report = even_load(self, router, 200, 3).report()
+        asked = report["total"]["begun"]
+        self.assertEqual(report["statuses"], {"502": asked}, describe(report))
+        load = sum(sim.stats()["faults"] for sim in sims) / asked
+        self.assertLessEqual(load, 1.25)  # nobody knows that it is all of them until each has failed three times
 
     def test_p2_one_of_three_answers_503_and_no_client_sees_it(self):
         sims = self.start_sims(3)

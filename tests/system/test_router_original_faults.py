@@ -41,7 +41,7 @@ class OriginalFaults(RouterTest):
     def test_fault_2_a_good_probe_alone_does_not_hide_failing_answers(self):
         """Its /health is fine, each request is reset: it stays out after max_fails of them, whatever the probes say."""
         sims = self.start_sims(3)
-        router = self.new_router(config={"health_interval": "50ms", "panic_threshold": 0.1})
+        router = self.new_router(config={"health_interval": "50ms", "panic_threshold": 0.1, "slow_start": 0})
         router.set_static(*sims, max_fails=3, fail_timeout="30s")
         router.start()
         router.wait_state("sim-0", "up")
@@ -90,6 +90,7 @@ class OriginalFaults(RouterTest):
         self.assertEqual(len(upstreams[0].requests) + len(upstreams[1].requests), 1, "a POST was sent twice")
         sims = self.start_sims(2)
         router = self.start_router(sims, config={"health_interval": "1h"}, name="second")
+        router.wait_state("sim-1", "up")
         sims[1].kill()
         for _ in range(6):
             self.assertEqual(router.chat().header("x-sim-name"), "sim-0")

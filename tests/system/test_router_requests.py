@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Malformed and odd requests at the router: nothing malformed is forwarded, and nobody gets another client's answer.
 
-Behind the router is an upstream that keeps the exact bytes and reads them with a strict parser (support/strict_http.py).
-The forms are in support/router_bad_requests.py.
+Behind the router is an upstream that keeps the exact bytes and reads them with a strict parser
+(support/strict_http.py). The forms are in support/router_bad_requests.py.
 """
 
 import socket
@@ -122,10 +122,8 @@ class Requests(RouterTest):
     def test_odd_requests_are_refused_or_repaired(self):
         for title, data in EITHER:
             with self.subTest(title):
-                with socket.create_connection(("127.0.0.1", self.router.port)) as sock:
-                    sock.sendall(data + good("behind"))
-                    sock.shutdown(socket.SHUT_WR)
-                    read, _ = read_until_end(sock)
+                last = good("behind").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+                read, _ = exchange(self.router.port, data + last)
                 for answer in strict_http.read_answers(read, ended=True):
                     self.assertIn(answer.status, (200, 400, 426, 505), read[:300])
                 self.assert_victim_is_well()

@@ -27,8 +27,8 @@ class InFront(RouterTest):
         self.identity = make_certificate(self.folder, "server", "first")
         self.tls = client_context(self.identity[0])
 
-    def start_tls(self, upstreams):
-        config = {"tls_cert": str(self.identity[0]), "tls_key": str(self.identity[1])}
+    def start_tls(self, upstreams, **config):
+        config.update(tls_cert=str(self.identity[0]), tls_key=str(self.identity[1]))
         router = self.new_router(upstreams, config={**config, "health_interval": "24h", "threads": 1}, tls=self.tls)
         return router.start()
 
@@ -42,7 +42,7 @@ class InFront(RouterTest):
         router = self.start_tls(sims)
         self.assertEqual(self.common_name(router), ("first", "TLSv1.3"))
         with router.connection() as connection:
-            for size in (1, 20_000, 1_000_000):
+            for size in (1, 20_000, 300_000):
                 stream = router.stream("x" * size, connection, max_tokens=5)
                 self.assertEqual((stream.status, len(stream.text().split())), (200, 5))
         heads = [entry["head"] for entry in sims[0].requests() if b"chat" in entry["head"]]
@@ -57,8 +57,9 @@ class InFront(RouterTest):
         self.assertEqual((response.status, response.body == body), (200, True))
 
     def test_plain_http_and_silence_on_the_tls_port_are_closed(self):
-        router = self.start_tls([raw_upstream(self)])
-        for data in (b"GET /health HTTP/1.1\r\nHost: r\r\n\r\n", b"\x16\x03\x01" + b"x" * 300, b"\x80\x2e\x01\x03\x01"):
+        router = self.start_tls([raw_upstream(self)], header_timeout="500ms")
+        for data in (b"GET /health HTTP/1.1\r\nHost: r\r\n\r\n",
+                     b"\x16\x03\x01" + b"x" * 300, b"\x80\x2e\x01\x03\x01", b""):
             with socket.create_connection(("127.0.0.1", router.port), timeout=10) as plain:
                 plain.sendall(data)
                 got, how = read_until_end(plain)
@@ -181,8 +182,8 @@ class Towards(RouterTest):
             self.assertEqual(request.values(b"authorization"), [b"Bearer " + TOKEN.encode()])
         path.write_text("another-token-for-them")
         router.reload()
-        wait_until(lambda: router.chat().status == 200 and
-                   upstream.requests[-1].values(b"authorization") == [b"Bearer another-token-for-them"], 10, "the new token")
+        router.chat()
+        self.assertEqual(upstream.requests[-1].values(b"authorization"), [b"Bearer another-token-for-them"])
         self.assertNotIn(TOKEN, router.log_text() + router.stderr_text() + router.call("GET", "/stats").text)
 
     def test_without_a_token_the_clients_own_goes_through(self):
@@ -202,17 +203,19 @@ class Towards(RouterTest):
 
     def test_the_registry_over_tls_with_a_token(self):
         tokens = self.write("tokens", "read-token-0123456789 read\nwrite-token-0123456789 write\n")
-        registry = self.new_registry("--tls-cert", self.identity[0], "--tls-key", self.identity[1], "--token-file", tokens,
-                                     tls=client_context(self.identity[0]), token="write-token-0123456789").start()
+        registry = self.new_registry("--tls-cert", self.identity[0], "--tls-key", self.identity[1],
+                                     "--token-file", tokens, tls=client_context(self.identity[0]),
+                                     token="write-token-0123456789").start()
         upstream = raw_upstream(self)
         registry.register("one", port=upstream.port, metadata={"type": "openai-api", "models": [MODEL]})
         token = self.write("token", "# for reading\nread-token-0123456789\n")
         url = f"https://localhost:{registry.port}"
-        router = self.start_router(registry=url, args=[f"--tls-ca={self.identity[0]}", f"--registry-token-file={token}"])
+        flags = [f"--tls-ca={self.identity[0]}", f"--registry-token-file={token}"]
+        router = self.start_router(registry=url, args=flags)
         wait_until(lambda: "one" in router.services(), 10, "the service")
         self.assertEqual(router.chat().status, 200)
         self.assertNotIn("read-token", router.log_text() + router.call("GET", "/stats").text)
-        for index, args in enumerate(([f"--tls-ca={self.identity[0]}"], [f"--registry-token-file={token}"])):
+        for index, args in enumerate((flags[:1], flags[1:])):
             other = self.start_router(registry=url, args=args, name=f"other-{index}")
             wait_until(lambda: other.get("/health").get("registry_error"), 10, "the registry's refusal")
             self.assertEqual(other.services(), {})

@@ -71,6 +71,8 @@ bool EventLoop::input_pending(const IoHandler& handler) const {
   return false;
 }
 
+bool EventLoop::round_was_full() const { return batch_->count == kBatch; }
+
 void EventLoop::post(std::function<void()> task) {
   {
     const std::lock_guard lock(posted_lock_);

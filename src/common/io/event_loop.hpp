@@ -60,6 +60,8 @@ class EventLoop {
 
   /// Is there an event of this round for it that was not delivered yet and tells of bytes or of an end?
   [[nodiscard]] bool input_pending(const IoHandler& handler) const;
+  /// More events may be ready than this round fetched, so that input_pending does not know them all.
+  [[nodiscard]] bool round_was_full() const;
 
   /// Deleted when this round is over.
   void retire(std::unique_ptr<Retirable> object) { retired_.push_back(std::move(object)); }

@@ -42,7 +42,13 @@ Signals::Signals(boost::asio::io_context& io, SignalHandlers handlers)
   state_->wait();
 }
 
-Signals::~Signals() { close(); }
+Signals::~Signals() {
+  close();
+  state_->set.clear();
+  // What is left to do is leaving: an impatient signal must not turn the exit code into its own.
+  std::signal(SIGTERM, SIG_IGN);
+  std::signal(SIGINT, SIG_IGN);
+}
 
 void Signals::close() {
   state_->closed = true;

@@ -19,7 +19,7 @@ struct SignalHandlers {
 
 /// While it lives these signals are caught (also before the io_context runs: they wait until it does) and SIGPIPE is
 /// ignored (for good: a peer that hangs up must never end a daemon). It keeps the io_context busy until close(). One per
-/// process at a time.
+/// process at a time. After the destructor SIGTERM and SIGINT are ignored: the process is about to leave.
 class Signals {
  public:
   Signals(boost::asio::io_context& io, SignalHandlers handlers);

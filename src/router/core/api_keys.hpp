@@ -7,26 +7,21 @@
 #pragma once
 
 #include <array>
-#include <atomic>
-#include <cstdint>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/core/result.hpp"
-#include "common/core/token_bucket.hpp"
-#include "router/core/failure_reason.hpp"
 
 namespace svc::router {
 
-/// One key with its running limits. The limits survive a reload of the file (by name).
-class ApiKey {
- public:
+using KeyDigest = std::array<unsigned char, 32>;  ///< SHA-256
+
+/// What the file says of one key. Its running limits: io/api_key_ring.hpp.
+struct ApiKey {
   std::string name;
-  std::array<unsigned char, 32> sha256{};
+  KeyDigest sha256{};
   std::vector<std::string> models;  ///< sorted; empty when all_models
   bool all_models = true;
   std::string priority = "default";  ///< "interactive", "default" or "batch"
@@ -34,43 +29,18 @@ class ApiKey {
   double tokens_per_minute = 0;
 
   [[nodiscard]] bool allows(std::string_view model) const;
-  /// nullopt: allowed, one request counted. Else the seconds until it would be. A minute's worth may come at once.
-  std::optional<double> take_request(TimePoint now);
-  /// Tokens are known only when they have been used: a key in debt waits until it is out of it (an hour at most).
-  std::optional<double> token_wait(TimePoint now);
-  void spend_tokens(TimePoint now, std::uint64_t tokens);
-
- private:
-  friend class ApiKeys;
-  struct Limits {
-    std::mutex lock;
-    double requests = 0, tokens = 0;  // left
-    TimePoint requests_at{}, tokens_at{};
-    bool requests_started = false, tokens_started = false;
-  };
-  void refill_tokens(TimePoint now);
-  std::shared_ptr<Limits> limits_ = std::make_shared<Limits>();
 };
 
-class ApiKeys {
- public:
-  ApiKeys() = default;  ///< no keys: nobody has to show one
-  /// Errors name the path ("keys[2].sha256") and never quote a key. No key at all, a name or hash that comes twice:
-  /// error. `previous` (may be null): running limits are taken over by name.
-  static Result<ApiKeys> parse(std::string_view json, const ApiKeys* previous);
+/// At least one key. Errors name the path ("keys[2].sha256") and never quote a key. A name or hash that comes twice:
+/// error.
+[[nodiscard]] Result<std::vector<ApiKey>> parse_api_keys(std::string_view json);
 
-  [[nodiscard]] bool enabled() const { return enabled_; }
-  [[nodiscard]] std::size_t size() const { return keys_.size(); }
-  /// `authorization`: value of the field ("Bearer ..."). nullptr: none matches. Always compares all.
-  [[nodiscard]] ApiKey* find(std::string_view authorization) const;
-  [[nodiscard]] const std::vector<std::unique_ptr<ApiKey>>& all() const { return keys_; }
+/// Of the key that a client shows. `authorization`: value of the field ("Bearer ..."). nullopt: it has none.
+[[nodiscard]] std::optional<KeyDigest> shown_key_digest(std::string_view authorization);
+/// Takes the same time whatever they are.
+[[nodiscard]] bool same_digest(const KeyDigest& a, const KeyDigest& b);
 
- private:
-  bool enabled_ = false;
-  std::vector<std::unique_ptr<ApiKey>> keys_;
-};
-
-/// 64 lower-case hex digits, for `infinilm-router --hash-key`.
+/// 64 lower-case hex digits.
 [[nodiscard]] std::string sha256_hex(std::string_view text);
 
 }  // namespace svc::router

@@ -48,8 +48,9 @@ void Outlier::succeeded() {
 }
 
 bool Outlier::probed_good() {
-  fails_ = 0;
+  // Failed requests weigh more than good probes: an instance may answer its health page and nothing else.
   if (!out_for_refusal_) return false;
+  fails_ = 0;
   out_for_refusal_ = on_trial_ = false;
   refused_until_ = out_for_fails_until_ = TimePoint{};
   return true;

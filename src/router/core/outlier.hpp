@@ -15,7 +15,7 @@ struct OutlierSettings {
   Duration refused_most{std::chrono::seconds(60)};  ///< ... up to this; never longer than it
 };
 
-/// Guarded by its owner (failures are rare: a mutex per upstream is enough). Differs from nginx in that a window of
+/// Not thread-safe: io/outlier_board.hpp keeps one per upstream under a lock. Differs from nginx in that a window of
 /// fail_timeout begins with its first failure and is not stretched by later ones.
 class Outlier {
  public:

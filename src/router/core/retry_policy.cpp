@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 
 namespace svc::router {
 namespace {
@@ -64,7 +63,8 @@ bool may_repeat(const FailedAttempt& attempt, Kind kind, const RetrySettings& se
   if (idempotent(attempt.method)) return kind != Kind::hung || settings.on_hung;
   if (attempt.method != "POST") return false;
   switch (kind) {
-    case Kind::died: return settings.resend_post;
+    // What has begun to answer has done at least some of the work.
+    case Kind::died: return settings.resend_post && attempt.phase != AttemptPhase::answering;
     case Kind::hung: return settings.on_hung;
     case Kind::never:
     case Kind::no_contact:
@@ -87,45 +87,14 @@ RetryVerdict judge_retry(const FailedAttempt& attempt, const RetrySettings& sett
   }
   const Kind kind = kind_of(attempt.reason);
   if (kind == Kind::never) return RetryVerdict::no;
-  if (kind == Kind::no_contact || attempt.phase == AttemptPhase::connecting) return elsewhere_if(true);
   // The upstream had closed it before it saw the request; the new connection is not a reused one, so this ends.
   const bool stale = attempt.reused_connection && attempt.reason == FailureReason::upstream_reset &&
                      attempt.phase != AttemptPhase::answering;
   if (stale) return RetryVerdict::same_again;
+  if (kind == Kind::no_contact || attempt.phase == AttemptPhase::connecting) return elsewhere_if(true);
   return elsewhere_if(may_repeat(attempt, kind, settings));
 }
 
 bool blames_upstream(FailureReason reason) { return kind_of(reason) != Kind::never; }
-
-void RetryBudget::roll(TimePoint now) {
-  if (now - second_began_ >= std::chrono::seconds(kSeconds)) {
-    std::fill(std::begin(requests_), std::end(requests_), 0);
-    std::fill(std::begin(retries_), std::end(retries_), 0);
-    second_began_ = now;
-    return;
-  }
-  while (now - second_began_ >= std::chrono::seconds(1)) {
-    second_began_ += std::chrono::seconds(1);
-    second_ = (second_ + 1) % kSeconds;
-    requests_[second_] = retries_[second_] = 0;
-  }
-}
-
-void RetryBudget::count_request(TimePoint now) {
-  const std::lock_guard guard(lock_);
-  roll(now);
-  ++requests_[second_];
-}
-
-bool RetryBudget::try_retry(TimePoint now, const RetrySettings& settings) {
-  const std::lock_guard guard(lock_);
-  roll(now);
-  const auto requests = std::accumulate(std::begin(requests_), std::end(requests_), std::uint64_t{0});
-  const auto retries = std::accumulate(std::begin(retries_), std::end(retries_), std::uint64_t{0});
-  const bool within_share = static_cast<double>(retries + 1) <= settings.budget_share * static_cast<double>(requests);
-  if (!within_share && retries_[second_] >= settings.budget_minimum) return false;
-  ++retries_[second_];
-  return true;
-}
 
 }  // namespace svc::router

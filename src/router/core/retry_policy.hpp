@@ -2,10 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <string_view>
 
-#include "common/core/clock.hpp"
 #include "router/core/failure_reason.hpp"
 
 namespace svc::router {
@@ -49,25 +47,5 @@ enum class RetryVerdict : std::uint8_t {
 
 /// Does the failure count against the upstream (passive health)? Never for what the client did, nor for 4xx.
 [[nodiscard]] bool blames_upstream(FailureReason reason);
-
-/// Retries over requests in the last ten seconds, for the whole router: allowed up to budget_share of the requests, and
-/// in any case budget_minimum in each second. Source: Finagle's and Envoy's retry budgets (20 %, at least 3). Any
-/// thread.
-class RetryBudget {
- public:
-  explicit RetryBudget(TimePoint now) : second_began_(now) {}
-  void count_request(TimePoint now);
-  /// False: the budget is used up. True counts the retry.
-  [[nodiscard]] bool try_retry(TimePoint now, const RetrySettings& settings);
-
- private:
-  static constexpr unsigned kSeconds = 10;
-  void roll(TimePoint now);
-  std::mutex lock_;
-  TimePoint second_began_;
-  unsigned second_ = 0;
-  std::uint64_t requests_[kSeconds] = {};
-  std::uint64_t retries_[kSeconds] = {};
-};
 
 }  // namespace svc::router

@@ -5,14 +5,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "common/core/clock.hpp"
 #include "common/core/endpoint.hpp"
 #include "common/core/ip_address.hpp"
-#include "router/core/outlier.hpp"
 #include "router/core/traffic_stats.hpp"
 
 namespace svc::router {
@@ -27,16 +25,16 @@ struct UpstreamSpec {
   std::int64_t max_fails = 3;  ///< failures within fail_timeout that eject; 0 = never
   Duration fail_timeout{std::chrono::seconds(30)};
   bool backup = false;
-  bool from_config = false;         ///< a static service: never dropped by discovery
-  bool pinned = false;              ///< metadata.static: kept when the registry no longer lists it
-  std::vector<std::string> models;  ///< what it serves; empty = not known: takes any model
-  bool models_stated = false;       ///< by its record; false: learned from the instance, or unknown
-  std::string cache_type;           ///< metadata.cache_type: "paged", "static" or ""
+  bool from_config = false;           ///< a static service: never dropped by discovery
+  bool pinned = false;                ///< metadata.static: kept when the registry no longer lists it
+  std::vector<std::string> models;    ///< what it serves; empty = not known: takes any model
+  bool models_stated = false;         ///< by its record; false: learned from the instance, or unknown
+  std::string cache_type;             ///< metadata.cache_type: "paged", "static" or ""
   std::uint32_t max_concurrency = 0;  ///< 0 = no limit
   std::string incarnation;            ///< changes when the instance was restarted
   std::string metadata_json = "{}";   ///< compact object, for /services
   bool serving = true;                ///< the registry says that it may get new work (running, not draining)
-  bool lease_lapsed = false;  ///< `serving` is false only because the registry has not heard from it in time
+  bool lease_lapsed = false;          ///< `serving` is false only because the registry has not heard from it in time
   bool agent_on_next_port = false;    ///< record of an original agent: GET http://host:port+1/health tells of it too
 
   bool operator==(const UpstreamSpec&) const = default;
@@ -52,7 +50,7 @@ struct UpstreamLive {
   UpstreamLive(std::uint32_t slot_index, std::size_t threads)
       : slot(slot_index), series(std::make_unique<SeriesList[]>(threads)), series_threads(threads) {}
 
-  const std::uint32_t slot;  ///< dense index, unique among living incarnations: for per-thread arrays
+  const std::uint32_t slot;                    ///< dense index, unique among living incarnations: for per-thread arrays
   const std::unique_ptr<SeriesList[]> series;  ///< one per data thread, written by that thread
   const std::size_t series_threads;
 
@@ -60,14 +58,12 @@ struct UpstreamLive {
   std::atomic<std::int64_t> last_heard_ns{0};  ///< steady clock: when bytes came from it last (coarse)
 
   alignas(64) std::atomic<ProbeVerdict> verdict{ProbeVerdict::unknown};
-  std::atomic<bool> serving{true};                  ///< copy of the spec's, so that a drain counts at once
-  std::atomic<std::int64_t> ejected_until_ns{0};    ///< steady clock; 0 = not ejected
-  std::atomic<std::int64_t> ramp_began_ns{0};       ///< slow start; 0 = at full weight
-  std::atomic<bool> gone{false};                    ///< no longer known: pools of it are closed
+  std::atomic<bool> serving{true};                ///< copy of the spec's, so that a drain counts at once
+  std::atomic<std::int64_t> ejected_until_ns{0};  ///< steady clock; 0 = not ejected
+  std::atomic<std::int64_t> ramp_began_ns{0};     ///< slow start; 0 = at full weight
+  std::atomic<bool> gone{false};                  ///< no longer known: pools of it are closed
 
-  std::mutex outlier_lock;
-  Outlier outlier;                        ///< under outlier_lock
-  std::atomic<bool> had_failures{false};  ///< spares successful requests the lock
+  std::atomic<bool> had_failures{false};  ///< since an answer began last: spares successful requests a look at Outlier
   std::atomic<std::uint64_t> ejections{0};
 
   /// May it get new work? (Capacity is asked elsewhere.)

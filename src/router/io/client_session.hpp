@@ -2,9 +2,13 @@
 // relays. A state machine on the events of two sockets; it never blocks and owns no buffer while it waits.
 //
 //   session_input     handshake, head and body of a request
-//   session_dispatch  checks, own pages, choice of model and upstream, queue
-//   session_attempt   connect, send, wait for the answer; failures and what follows from them
-//   session_relay     the answer's head and body; end of an exchange
+//   session_body      the rest of a request's body
+//   session_dispatch  checks, own pages, choice of model and upstream
+//   session_queue     waiting for a free instance
+//   session_attempt   connect, send, wait for the answer
+//   session_failover  what follows from a failure
+//   session_relay     the answer's head and body
+//   session_end       an answer's end: complete or cut; statistics, access log
 //   session_output    bytes towards the client, refusals, closing
 //   session_tunnel    after 101: bytes in both directions
 //
@@ -55,6 +59,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   [[nodiscard]] bool counted_by_client() const { return counted_by_client_; }
 
  private:
+  static constexpr int kReadsAtOnce = 16;
   enum class State : std::uint8_t {
     handshake,
     idle,  ///< between requests; nothing of the next one is there
@@ -75,7 +80,9 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
 
   // session_input.cpp
   void read_client();
+  void resume_later();                     ///< a fast peer is not read for ever: the others come first
   bool take_input(std::string_view data);  ///< false: stop reading for now
+  void count_request();                    ///< record_exchange() is its other half
   bool begin_request(std::string_view data, std::size_t head_bytes);
   std::size_t begin_body(std::string_view head_bytes, std::string_view rest);  ///< how much of `rest` it took
   bool read_body();

@@ -45,7 +45,7 @@ ControlPlane::Impl::Impl(asio::io_context& io, RouterSettings with, ControlParts
       upstream_client(executor, resolver, user_agent()),
       fleet(fleet_settings()),
       addresses(executor, resolver, random, [this] { fleet_changed(); }),
-      monitor(executor, upstream_client, random, monitor_rules(), monitor_callbacks()),
+      monitor(executor, upstream_client, random, *parts.outliers, monitor_rules(), monitor_callbacks()),
       learner(upstream_client,
               [this](const std::string& name, const std::string& incarnation, std::vector<std::string> models) {
                 if (fleet.learn_models(name, incarnation, std::move(models))) fleet_changed();
@@ -66,6 +66,8 @@ Result<ControlPlane::Impl::Secrets> ControlPlane::Impl::load_secrets(const Route
   if (!settings.upstream_tls_verify) (*upstream_tls)->set_verify_mode(asio::ssl::verify_none);
   auto token = read_token_file(settings.registry_token_file);
   if (!token) return token.error();
+  auto upstream_token = read_token_file(settings.upstream_token_file);
+  if (!upstream_token) return upstream_token.error();
   if (!settings.registry_url.empty()) {
     auto url = registry_root(settings.registry_url);
     if (!url) return url.error();
@@ -74,6 +76,7 @@ Result<ControlPlane::Impl::Secrets> ControlPlane::Impl::load_secrets(const Route
   secrets.registry_tls = *std::move(registry_tls);
   secrets.upstream_tls = *std::move(upstream_tls);
   secrets.registry_token = *std::move(token);
+  secrets.upstream_token = *std::move(upstream_token);
   return secrets;
 }
 
@@ -83,7 +86,7 @@ void ControlPlane::Impl::take_over(Secrets secrets) {
   upstream_client.set_address_policy(settings.address_policy);
   addresses.configure(settings.address_policy, settings.host, listen_port);
   monitor.reconfigure(monitor_rules());
-  learner.configure(settings.learn_models, settings.health_timeout);
+  learner.configure(settings.learn_models, settings.health_timeout, secrets.upstream_token);
   fleet.reconfigure(fleet_settings());
   fleet.set_static(settings.static_upstreams);
   follow_registry(secrets);

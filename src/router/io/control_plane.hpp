@@ -19,6 +19,7 @@ class io_context;
 namespace svc::router {
 
 class AccessLog;
+class OutlierBoard;
 class RoutingTable;
 class WaitQueues;
 struct RouterSettings;
@@ -32,6 +33,7 @@ struct ControlParts {
   std::function<void(std::shared_ptr<UpstreamLive>)> hung;
   std::vector<const ThreadStats*> threads;  ///< one per data thread; their number is what UpstreamLive is made for
   WaitQueues* queues = nullptr;
+  OutlierBoard* outliers = nullptr;       ///< never null: good probes are noted there
   const AccessLog* access_log = nullptr;  ///< for its metric; may be null
 };
 

@@ -13,7 +13,6 @@
 #include "common/io/resolver.hpp"
 #include "common/io/task_group.hpp"
 #include "router/core/fleet.hpp"
-#include "router/core/wait_queue.hpp"
 #include "router/io/control_plane.hpp"
 #include "router/io/health_monitor.hpp"
 #include "router/io/model_learner.hpp"
@@ -23,6 +22,7 @@
 #include "router/io/router_settings.hpp"
 #include "router/io/upstream_addresses.hpp"
 #include "router/io/view_file.hpp"
+#include "router/io/wait_queues.hpp"
 
 namespace svc::router {
 
@@ -30,7 +30,7 @@ struct ControlPlane::Impl {
   /// What a configuration names and that may be missing or wrong: read whole before anything changes.
   struct Secrets {
     TlsContext registry_tls, upstream_tls;
-    std::string registry_token;
+    std::string registry_token, upstream_token;
     std::optional<HttpUrl> registry;
   };
 

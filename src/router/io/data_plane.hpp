@@ -10,10 +10,11 @@
 
 #include "common/core/ip_address.hpp"
 #include "common/io/tls.hpp"
-#include "router/core/api_keys.hpp"
-#include "router/core/retry_policy.hpp"
-#include "router/core/wait_queue.hpp"
+#include "router/io/api_key_ring.hpp"
+#include "router/io/outlier_board.hpp"
+#include "router/io/retry_budget.hpp"
 #include "router/io/router_settings.hpp"
+#include "router/io/wait_queues.hpp"
 
 namespace svc::router {
 
@@ -23,7 +24,7 @@ class ControlPort;
 /// One configuration of the data path; a reload makes a new one.
 struct DataSettings {
   RouterSettings settings;
-  std::shared_ptr<const ApiKeys> keys;
+  std::shared_ptr<const ApiKeyRing> keys;
   std::string upstream_authorization;  ///< "Bearer ..." or ""
   TlsContext server_tls, client_tls;
 };
@@ -52,6 +53,7 @@ struct DataPlane {
   AccessLog& access_log;
   const std::string pseudonym;  ///< in Via
   RetryBudget retry_budget;
+  OutlierBoard outliers;
   WaitQueues queues;
   ClientConnections clients;
   std::atomic<std::uint64_t> buffered_bytes{0};  ///< large request bodies in memory

@@ -172,6 +172,7 @@ void DataThread::drain(Duration idle_grace, std::function<void()> done) {
       accept_some();  // whose handshake is complete was promised an answer
     }
     draining_ = true;
+    idle_grace_time_ = idle_grace;
     drained_ = done;
     close_listener();
     loop_.timers().set(idle_grace_, loop_.now() + idle_grace);
@@ -188,6 +189,11 @@ void DataThread::on_idle_grace_over(TimePoint) {
   for (ClientSession* session : present) {
     session->drain(true);
   }
+}
+
+Duration DataThread::idle_timeout() const {
+  const Duration usual = settings_->settings.idle_timeout;
+  return draining_ ? std::min(usual, idle_grace_time_) : usual;
 }
 
 void DataThread::check_drained() {

@@ -64,6 +64,8 @@ class DataThread {
   void append_request_id(std::string& text);
   void forget(ClientSession& session);
   [[nodiscard]] bool draining() const { return draining_; }
+  /// How long a client may keep its connection without a request.
+  [[nodiscard]] Duration idle_timeout() const;
 
   // Scratch, valid within one event.
   std::unique_ptr<char[]> in_bytes, relay_bytes;
@@ -107,6 +109,7 @@ class DataThread {
   bool listening_ = false;
   Listener accepts_{*this};
   bool draining_ = false;
+  Duration idle_grace_time_{};
   std::function<void()> drained_;
   MemberTimer<DataThread, &DataThread::on_tick> tick_{*this};
   MemberTimer<DataThread, &DataThread::on_idle_grace_over> idle_grace_{*this};

@@ -21,6 +21,11 @@ void Exchange::reset() {
   keys.reset();
   key = nullptr;
   facts.clear();
+  for (std::string* text : {&facts.model, &facts.user, &facts.prompt_cache_key, &path, &model}) {
+    if (text->capacity() > kKeptRequestBytes) {
+      std::string().swap(*text);
+    }
+  }
   pick_context = {};
   request.clear();
   if (request.capacity() > kKeptRequestBytes) {
@@ -35,6 +40,7 @@ void Exchange::reset() {
   series = nullptr;
   tried_lives.clear();
   tried.clear();
+  panic_pick = false;
   attempts = retries = 0;
   ticket = {};
   waiting = false;
@@ -50,7 +56,7 @@ void Exchange::reset() {
   client_chunked = false;
   upstream_keep_alive = false;
   bytes_out = 0;
-  began = picked = attempt_began = first_byte = last_piece = TimePoint{};
+  began = picked = attempt_began = first_byte = first_content = last_piece = TimePoint{};
   queued = {};
   total_deadline = TimePoint::max();
 }

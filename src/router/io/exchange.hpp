@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "common/core/clock.hpp"
-#include "router/core/api_keys.hpp"
 #include "router/core/failure_reason.hpp"
 #include "router/core/http1/chunk_relay.hpp"
 #include "router/core/http1/response_head.hpp"
@@ -16,8 +15,9 @@
 #include "router/core/request_facts.hpp"
 #include "router/core/routing_table.hpp"
 #include "router/core/stream_tally.hpp"
-#include "router/core/wait_queue.hpp"
+#include "router/io/api_key_ring.hpp"
 #include "router/io/byte_buffer.hpp"
+#include "router/io/wait_queues.hpp"
 
 namespace svc::router {
 
@@ -30,8 +30,8 @@ struct Exchange {
   bool keep_alive = true;  ///< the client's connection goes on after this exchange
   bool wants_upgrade = false;
   std::uint64_t body_bytes = 0;
-  std::shared_ptr<const ApiKeys> keys;  ///< keeps `key` alive over a reload
-  ApiKey* key = nullptr;
+  std::shared_ptr<const ApiKeyRing> keys;  ///< keeps `key` alive over a reload
+  RingKey* key = nullptr;
   RequestFacts facts;
   PickContext pick_context;
 
@@ -48,6 +48,7 @@ struct Exchange {
   Series* series = nullptr;
   std::vector<std::shared_ptr<UpstreamLive>> tried_lives;
   std::vector<const UpstreamLive*> tried;
+  bool panic_pick = false;
   unsigned attempts = 0;
   unsigned retries = 0;  ///< those that count against max_retries
   WaitQueues::Ticket ticket;
@@ -69,7 +70,7 @@ struct Exchange {
 
   // Times.
   TimePoint began{};  ///< the head was complete
-  TimePoint picked{}, attempt_began{}, first_byte{}, last_piece{};
+  TimePoint picked{}, attempt_began{}, first_byte{}, first_content{}, last_piece{};
   Duration queued{};
   TimePoint total_deadline = TimePoint::max();
 

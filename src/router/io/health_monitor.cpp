@@ -35,11 +35,12 @@ std::string MonitorTarget::url(std::string_view path) const {
   return std::string(tls ? "https://" : "http://").append(endpoint.to_string()).append(path);
 }
 
-HealthMonitor::HealthMonitor(asio::any_io_executor executor, HttpClient& client, Random& random, MonitorRules rules,
-                             MonitorCallbacks callbacks)
+HealthMonitor::HealthMonitor(asio::any_io_executor executor, HttpClient& client, Random& random, OutlierBoard& outliers,
+                             MonitorRules rules, MonitorCallbacks callbacks)
     : executor_(executor),
       client_(client),
       random_(random),
+      outliers_(outliers),
       rules_(std::move(rules)),
       callbacks_(std::move(callbacks)),
       tick_(executor) {}
@@ -242,7 +243,7 @@ void HealthMonitor::conclude(Watched& watched, const Finding& finding) {
   const bool verdict_changed = watched.judge.probed(finding.finding, rules_.health);
   const ProbeVerdict verdict = watched.judge.verdict();
   live->verdict = verdict;
-  const bool ejection_ended = good && end_refusal(*live);
+  const bool ejection_ended = good && outliers_.probed_good(live);
   const bool back = (verdict_changed && verdict == ProbeVerdict::up) || ejection_ended;
   const bool ramp = ejection_ended || is_out(before) || watched.came_again;
   if (back && ramp) begin_ramp(watched, now);
@@ -263,17 +264,6 @@ void HealthMonitor::note_change(Watched& watched, ProbeVerdict before) {
   } else {
     log_.warn("an instance is down", {{"name", target.name}, {"url", target.url("")}, {"error", watched.note.error}});
   }
-}
-
-bool HealthMonitor::end_refusal(UpstreamLive& live) {
-  if (!live.had_failures.load(std::memory_order_relaxed) &&
-      live.ejected_until_ns.load(std::memory_order_relaxed) == 0) {
-    return false;
-  }
-  const std::lock_guard lock(live.outlier_lock);
-  if (!live.outlier.probed_good()) return false;
-  live.ejected_until_ns = 0;
-  return true;
 }
 
 /// Only when others carry the load meanwhile.

@@ -24,6 +24,7 @@
 #include "router/core/health_judge.hpp"
 #include "router/core/hung_watch.hpp"
 #include "router/core/upstream.hpp"
+#include "router/io/outlier_board.hpp"
 
 namespace svc::router {
 
@@ -63,9 +64,9 @@ struct ProbeNote {
 
 class HealthMonitor {
  public:
-  /// `client` judges addresses by the upstreams' policy. `client` and `random` outlive this.
-  HealthMonitor(asio::any_io_executor executor, HttpClient& client, Random& random, MonitorRules rules,
-                MonitorCallbacks callbacks);
+  /// `client` judges addresses by the upstreams' policy. `client`, `random` and `outliers` outlive this.
+  HealthMonitor(asio::any_io_executor executor, HttpClient& client, Random& random, OutlierBoard& outliers,
+                MonitorRules rules, MonitorCallbacks callbacks);
   ~HealthMonitor();
 
   void start(TaskGroup& tasks);
@@ -98,12 +99,12 @@ class HealthMonitor {
   asio::awaitable<void> ask_if_hung(WatchedPtr watched);
   void conclude(Watched& watched, const Finding& finding);
   void note_change(Watched& watched, ProbeVerdict before);
-  bool end_refusal(UpstreamLive& live);
   void begin_ramp(Watched& watched, TimePoint now);
 
   asio::any_io_executor executor_;
   HttpClient& client_;
   Random& random_;
+  OutlierBoard& outliers_;
   MonitorRules rules_;
   MonitorCallbacks callbacks_;
   std::unordered_map<const UpstreamLive*, WatchedPtr> watched_;

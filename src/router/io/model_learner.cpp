@@ -11,7 +11,8 @@ constexpr std::size_t kTidyAbove = 64;
 
 }  // namespace
 
-void ModelLearner::configure(bool enabled, Duration timeout) {
+void ModelLearner::configure(bool enabled, Duration timeout, std::string token) {
+  token_ = std::move(token);
   enabled_ = enabled;
   timeout_ = timeout;
 }
@@ -34,6 +35,7 @@ asio::awaitable<void> ModelLearner::ask(MonitorTarget target) {
     auto url = parse_http_url(target.url(page));
     if (!url) break;
     call.url = *std::move(url);
+    if (!token_.empty()) call.fields.emplace_back("Authorization", "Bearer " + token_);
     const auto reply = co_await client_.call(std::move(call), Deadline::after(steady_now(), timeout_));
     if (reply && reply->status == 200) models = parse_model_ids(reply->body);
     if (!models.empty()) break;

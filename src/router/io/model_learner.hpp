@@ -22,7 +22,8 @@ class ModelLearner {
   ModelLearner(HttpClient& client, Learned learned) : client_(client), learned_(std::move(learned)) {}
 
   void start(TaskGroup& tasks) { tasks_ = &tasks; }
-  void configure(bool enabled, Duration timeout);
+  /// `token`: for instances that guard their list, as requests carry it; "" = none.
+  void configure(bool enabled, Duration timeout, std::string token);
   /// After a good probe.
   void proved_well(const MonitorTarget& target);
 
@@ -38,6 +39,7 @@ class ModelLearner {
   Learned learned_;
   TaskGroup* tasks_ = nullptr;
   bool enabled_ = true;
+  std::string token_;
   Duration timeout_{std::chrono::seconds(5)};
   std::unordered_map<const UpstreamLive*, Asked> asked_;
 };

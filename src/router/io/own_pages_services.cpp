@@ -3,9 +3,9 @@
 #include "common/core/time_text.hpp"
 #include "router/core/retry_policy.hpp"
 #include "router/core/traffic_sum.hpp"
-#include "router/core/wait_queue.hpp"
 #include "router/io/own_pages.hpp"
 #include "router/io/own_pages_json.hpp"
+#include "router/io/wait_queues.hpp"
 
 namespace svc::router {
 namespace {

@@ -93,7 +93,7 @@ asio::awaitable<void> RegistryWatcher::run(std::uint64_t generation) {
   while (!stopping_ && generation == generation_) {
     const Question question = next_question();
     // After a failure the first question is not to wait: that the registry is back should be known at once.
-    const bool waits = question == Question::later_list || (question == Question::changes && !failing_since_);
+    const bool waits = question == Question::changes && !failing_since_;
     const Duration wait = waits ? std::min(settings_.sync_interval, kLongestWait) : Duration::zero();
     const TimePoint began = steady_now();
     counters_.polls += question == Question::poll ? 1U : 0U;
@@ -120,7 +120,7 @@ asio::awaitable<void> RegistryWatcher::pause(Duration time) {
 RegistryWatcher::Question RegistryWatcher::next_question() const {
   if (link_ != RegistryLink::watching) return Question::poll;
   if (need_whole_list_ || steady_now() - whole_list_at_ >= kWholeListEvery) return Question::whole_list;
-  return warming_ ? Question::later_list : Question::changes;
+  return Question::changes;
 }
 
 HttpCall RegistryWatcher::call_for(Question question, Duration wait) const {
@@ -136,7 +136,6 @@ HttpCall RegistryWatcher::call_for(Question question, Duration wait) const {
   switch (question) {
     case Question::poll: call.url.query = "healthy=true"; break;
     case Question::whole_list: break;
-    case Question::later_list: call.url.query = known + waiting; break;
     case Question::changes: call.url.query = "changes=true&" + known + (wait > Duration::zero() ? waiting : ""); break;
   }
   return call;
@@ -177,6 +176,10 @@ Result<bool> RegistryWatcher::take(Question question, const Result<HttpReply>& r
   }
   if (early && answer->changes.empty()) rest_ = std::min(settings_.sync_interval, kRestAfterTrouble);
   need_whole_list_ = !take_changes(*answer);
+  if (warming_ && !answer->warming && !need_whole_list_) {
+    need_whole_list_ = true;  // while it was warming nothing was dropped for not being listed: now that counts
+    return true;
+  }
   if (need_whole_list_) rest_ = std::min(settings_.sync_interval, kRestAfterGap);
   return !need_whole_list_;
 }

@@ -84,7 +84,7 @@ class RegistryWatcher {
   [[nodiscard]] std::uint64_t revision() const { return revision_; }  ///< 0 unless watching
 
  private:
-  enum class Question : std::uint8_t { poll, whole_list, later_list, changes };
+  enum class Question : std::uint8_t { poll, whole_list, changes };
 
   asio::awaitable<void> run(std::uint64_t generation);
   [[nodiscard]] Question next_question() const;

@@ -3,10 +3,10 @@
 #include <set>
 #include <vector>
 
-#include "router/core/wait_queue.hpp"
 #include "router/io/access_log.hpp"
 #include "router/io/exposition_text.hpp"
 #include "router/io/router_settings.hpp"
+#include "router/io/wait_queues.hpp"
 
 namespace svc::router {
 namespace {

@@ -14,7 +14,7 @@
 #include "router/core/retry_policy.hpp"
 #include "router/core/routing_table.hpp"
 #include "router/core/upstream.hpp"
-#include "router/core/wait_queue.hpp"
+#include "router/io/wait_queues.hpp"
 
 namespace svc::router {
 

@@ -3,6 +3,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "router/io/token_file.hpp"
+
 namespace svc::router {
 namespace {
 
@@ -23,29 +25,24 @@ Result<std::shared_ptr<const DataSettings>> load_secrets(const RouterSettings& s
   auto made = std::make_shared<DataSettings>();
   made->settings = settings;
   if (settings.api_keys_file.empty()) {
-    made->keys = std::make_shared<ApiKeys>();
+    made->keys = std::make_shared<ApiKeyRing>();
   } else {
     auto text = read_file("api_keys_file", settings.api_keys_file);
     if (!text) {
       return text.error();
     }
-    auto keys = ApiKeys::parse(*text, previous != nullptr ? previous->keys.get() : nullptr);
+    auto keys = parse_api_keys(*text);
     if (!keys) {
       return wrap("api_keys_file '" + settings.api_keys_file + "'", keys.error());
     }
-    made->keys = std::make_shared<ApiKeys>(*std::move(keys));
+    made->keys = std::make_shared<ApiKeyRing>(*std::move(keys), previous != nullptr ? previous->keys.get() : nullptr);
   }
-  if (!settings.upstream_token_file.empty()) {
-    auto text = read_file("upstream_token_file", settings.upstream_token_file);
-    if (!text) {
-      return text.error();
-    }
-    const auto begin = text->find_first_not_of(" \t\r\n");
-    const auto end = text->find_last_not_of(" \t\r\n");
-    if (begin == std::string::npos || text->find_first_of(" \t\r\n", begin) < end) {
-      return invalid("upstream_token_file '" + settings.upstream_token_file + "' must hold one token and nothing else");
-    }
-    made->upstream_authorization = "Bearer " + text->substr(begin, end - begin + 1);
+  auto token = read_token_file(settings.upstream_token_file);
+  if (!token) {
+    return token.error();
+  }
+  if (!token->empty()) {
+    made->upstream_authorization = "Bearer " + *token;
   }
   if (settings.tls.serves()) {
     auto tls = make_server_tls({settings.tls.cert, settings.tls.key, {}});

@@ -4,9 +4,20 @@
 #include "router/io/data_thread.hpp"
 
 namespace svc::router {
+namespace {
+
+constexpr std::size_t kMostSeriesName = 128;
+
+// Failures of this machine, which say nothing about the instance.
+bool out_of_resources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EADDRNOTAVAIL;
+}
+
+}  // namespace
 void ClientSession::begin_attempt(const PickResult& picked) {
   auto& counters = thread_.counters();
-  if (picked.step == PickStep::panic) {
+  x_.panic_pick = picked.step == PickStep::panic;
+  if (x_.panic_pick) {
     counters.panic_picks.add();
   } else if (picked.step == PickStep::backup) {
     counters.backup_picks.add();
@@ -28,7 +39,8 @@ void ClientSession::begin_attempt(const PickResult& picked) {
     thread_.plane().queues.count_served(x_.ticket.model, now());
   }
   UpstreamLive& live = *x_.upstream->live;
-  x_.series = &live.series[thread_.index()].of(x_.group->model.empty() ? std::string_view(x_.model) : x_.group->model);
+  x_.series = &live.series[thread_.index()].of(
+      x_.group->model.empty() ? std::string_view(x_.model).substr(0, kMostSeriesName) : x_.group->model);
   x_.series->requests.add();
   if (live.in_flight.load(std::memory_order_relaxed) == 1) {
     live.last_heard_ns.store(now().time_since_epoch().count(), std::memory_order_relaxed);
@@ -66,8 +78,15 @@ void ClientSession::try_address() {
       }
       return;
     }
+    const bool ours = status != IoStatus::failed || out_of_resources(up_->transport.last_error());
     pool_->drop(*up_);
     up_ = nullptr;
+    if (ours) {
+      end_attempt(false);
+      refuse_status(503, FailureReason::internal_error, "this router is out of sockets or memory",
+                    "Retry-After: 1\r\n");
+      return;
+    }
     ++address_;
   }
   attempt_failed(FailureReason::upstream_connect_failed, AttemptPhase::connecting);

@@ -9,6 +9,7 @@ namespace {
 
 // Bodies up to this go to the upstream behind the head in one piece of memory; larger ones are gathered.
 constexpr std::size_t kSmallBody = 16 * 1024;
+constexpr std::size_t kMostModelBytes = 512;  // as the registry takes them
 
 bool begins_object(std::string_view body) {
   const auto at = body.find_first_not_of(" \t\r\n");
@@ -140,6 +141,11 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
   if (settings.inspect_bodies && begins_object(body)) {
     const bool by_size = settings.cache_type_routing_threshold > 0 && thread_.table_has_cache_types();
     thread_.facts_reader.read(body, {.text_bytes = by_size}, x_.facts);
+    if (x_.facts.model.size() > kMostModelBytes) {
+      refuse(FailureReason::model_not_found,
+             "The model '" + x_.facts.model.substr(0, 64) + "...' does not exist: no name is that long", "model");
+      return false;
+    }
     x_.model = x_.facts.model;
   }
   if (x_.key != nullptr && !x_.key->all_models) {
@@ -254,50 +260,6 @@ void ClientSession::refuse_pick(PickProblem problem) {
     message += " (last failure: " + std::string(to_string(x_.reason)) + ")";
   }
   refuse(FailureReason::no_ready_instance, message, {}, 1);
-}
-
-void ClientSession::join_queue() {
-  auto& plane = thread_.plane();
-  const auto wake = [thread = &thread_, id = id_, wait = x_.waiting ? wait_ : ++wait_] {
-    thread->with_session(id, [wait](ClientSession& session) { session.leave_queue(wait); });
-  };
-  if (x_.waiting) {
-    plane.queues.rejoin_front(x_.ticket, wake);
-  } else {
-    if (plane.queues.join(x_.group->model, now(), wake, x_.ticket) == WaitQueues::Joined::full) {
-      refuse(FailureReason::queue_full, "the queue for model '" + x_.group->model + "' is full", {},
-             plane.queues.retry_after(x_.group->model, now()));
-      return;
-    }
-    x_.waiting = true;
-  }
-  state_ = State::queued;
-  arm(x_.ticket.since + plane.queues.settings().max_wait - now());
-}
-
-void ClientSession::give_up_waiting() {
-  if (!x_.waiting) {
-    return;
-  }
-  x_.waiting = false;
-  auto& queues = thread_.plane().queues;
-  if (!queues.leave(x_.ticket)) {
-    queues.slot_freed(x_.ticket.model);  // it was its turn: the next one's then
-  }
-}
-
-void ClientSession::leave_queue(std::uint64_t wait) {
-  if (state_ != State::queued || wait != wait_) {
-    return;  // it left the queue on its own account, and passed the turn on then
-  }
-  x_.table = thread_.table();
-  const Group* fresh = x_.table->find(x_.model);
-  if (fresh == nullptr) {
-    refuse_pick(PickProblem::none_usable);
-    return;
-  }
-  x_.group = fresh;
-  find_upstream(nullptr, {}, false);
 }
 
 }  // namespace svc::router

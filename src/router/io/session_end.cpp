@@ -114,7 +114,8 @@ void ClientSession::record_exchange() {
     record.upstream = x_.upstream_name;
     record.attempts = x_.attempts;
     record.queue_time = x_.queued > Duration::zero() ? x_.queued : Duration(-1);
-    record.first_byte = x_.first_byte != TimePoint{} ? x_.first_byte - x_.began : Duration(-1);
+    const TimePoint first = x_.event_stream ? x_.first_content : x_.first_byte;
+    record.first_byte = first != TimePoint{} ? first - x_.began : Duration(-1);
     record.total = whole;
     record.bytes_in = x_.body_bytes;
     record.bytes_out = x_.bytes_out;

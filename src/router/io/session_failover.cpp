@@ -7,6 +7,10 @@ namespace {
 // Each failed connect takes its instance out of the next picks, so a longer walk means a fleet that is mostly dead.
 constexpr std::size_t kMostAttempts = 64;
 
+// A kept connection that the instance had closed already says so at once; one that breaks later may have broken over
+// this very request.
+constexpr Duration kStaleWithin = std::chrono::seconds(1);
+
 }  // namespace
 
 AttemptPhase ClientSession::phase() const {
@@ -29,18 +33,9 @@ void ClientSession::blame(FailureReason reason) {
   if (!blames_upstream(reason)) {
     return;
   }
-  UpstreamLive& live = *x_.upstream->live;
-  const UpstreamSpec& spec = x_.upstream->spec;
-  TimePoint until{};
-  {
-    const std::lock_guard lock(live.outlier_lock);
-    live.had_failures.store(true, std::memory_order_relaxed);
-    until = live.outlier.failed(reason, now(), spec.max_fails, spec.fail_timeout, thread_.settings().settings.outlier,
-                                thread_.random());
-  }
-  if (until > now()) {
-    live.ejected_until_ns.store(until.time_since_epoch().count(), std::memory_order_relaxed);
-    live.ejections.fetch_add(1, std::memory_order_relaxed);
+  const bool ejected = thread_.plane().outliers.failed(x_.upstream->live, x_.upstream->spec, reason, now(),
+                                                       thread_.settings().settings.outlier, thread_.random());
+  if (ejected) {
     thread_.plane().control.health_changed(x_.upstream->live);
   }
 }
@@ -48,6 +43,12 @@ void ClientSession::blame(FailureReason reason) {
 void ClientSession::end_attempt(bool reusable) {
   if (up_ != nullptr) {
     const auto& settings = thread_.settings().settings;
+    if (reusable && up_->readable) {
+      // The last read filled its room, or TLS may hold more: only a refusal to read proves that nothing is left over.
+      char surplus = 0;
+      reusable = up_->transport.read(&surplus, 1).status == IoStatus::blocked;
+      up_->readable = false;
+    }
     if (reusable && !up_->peer_closed && !x_.upstream->live->gone.load(std::memory_order_relaxed)) {
       pool_->keep(*up_, now(), settings.upstream_idle_connections);
     } else {
@@ -74,12 +75,14 @@ void ClientSession::end_attempt(bool reusable) {
 void ClientSession::attempt_failed(FailureReason reason, AttemptPhase phase) {
   const auto& settings = thread_.settings().settings;
   x_.reason = reason;
-  const FailedAttempt failed{reason, phase, up_ != nullptr && up_->reused, 0, x_.method, x_.retries};
+  const bool stale = up_ != nullptr && up_->reused && now() - x_.attempt_began < kStaleWithin;
+  const FailedAttempt failed{reason, phase, stale, 0, x_.method, x_.retries};
   const RetryVerdict verdict = client_closed_ ? RetryVerdict::no : judge_retry(failed, settings.retry);
   if (verdict == RetryVerdict::same_again) {
     pool_->drop(*up_);
     up_ = nullptr;
     x_.first_byte = TimePoint{};
+    x_.reason = FailureReason::none;
     connect_upstream(true);
     return;
   }
@@ -89,7 +92,8 @@ void ClientSession::attempt_failed(FailureReason reason, AttemptPhase phase) {
     return;
   }
   // An instance that died takes no load with it: only retries at the cost of the living are budgeted.
-  const bool charged = phase == AttemptPhase::answering || reason == FailureReason::upstream_timeout;
+  // When picks are made in panic nobody "died": all of them fail.
+  const bool charged = phase == AttemptPhase::answering || reason == FailureReason::upstream_timeout || x_.panic_pick;
   if (verdict == RetryVerdict::elsewhere && try_elsewhere(reason, charged)) {
     return;
   }
@@ -141,7 +145,11 @@ bool ClientSession::try_elsewhere(FailureReason reason, bool charge_budget) {
 void ClientSession::on_upstream_hung() {
   const bool waits = state_ == State::connecting || state_ == State::upstream_handshake || state_ == State::sending ||
                      state_ == State::waiting;
-  if (!waits || x_.first_byte != TimePoint{} || !thread_.settings().settings.retry.on_hung) {
+  if (!waits || x_.first_byte != TimePoint{}) {
+    return;
+  }
+  const FailedAttempt hung{FailureReason::upstream_hung, phase(), false, 0, x_.method, x_.retries};
+  if (judge_retry(hung, thread_.settings().settings.retry) != RetryVerdict::elsewhere) {
     return;
   }
   Series* series = x_.series;

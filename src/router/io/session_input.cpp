@@ -31,6 +31,12 @@ void ClientSession::on_io(IoEvents events) {
   client_readable_ = client_readable_ || events.readable;
   client_writable_ = client_writable_ || events.writable;
   client_closed_ = client_closed_ || events.peer_closed;
+  const bool between = state_ == State::body || state_ == State::own || state_ == State::queued ||
+                       state_ == State::connecting || state_ == State::upstream_handshake || state_ == State::sending ||
+                       state_ == State::waiting;
+  if (between && client_writable_ && !out_.empty()) {
+    flush_client();  // the rest of a "100 Continue"
+  }
   switch (state_) {
     case State::handshake: {
       const IoStatus done = client_.handshake();
@@ -74,7 +80,11 @@ void ClientSession::on_io(IoEvents events) {
       return;
     case State::tunnel: run_tunnel(); return;
     case State::lingering:
-      while (client_readable_) {
+      for (int reads = 0; client_readable_; ++reads) {
+        if (reads == kReadsAtOnce) {
+          resume_later();
+          return;
+        }
         const IoResult got = client_.read(thread_.in_bytes.get(), DataThread::kInBytes);
         if (got.status == IoStatus::blocked) {
           client_readable_ = false;
@@ -88,7 +98,12 @@ void ClientSession::on_io(IoEvents events) {
   }
 }
 
+void ClientSession::resume_later() {
+  thread_.with_session(id_, [](ClientSession& session) { session.on_io({}); });
+}
+
 void ClientSession::read_client() {
+  int reads = 0;
   while (state_ == State::idle || state_ == State::head || state_ == State::body) {
     if (state_ == State::idle && !in_.empty()) {
       if (!take_input(in_.view())) {
@@ -98,6 +113,10 @@ void ClientSession::read_client() {
     }
     if (!client_readable_) {
       break;
+    }
+    if (++reads > kReadsAtOnce) {
+      resume_later();
+      return;
     }
     if (state_ == State::body) {
       if (!read_body()) {
@@ -131,7 +150,7 @@ void ClientSession::read_client() {
   }
   if (state_ == State::idle) {
     in_.release();
-    arm(thread_.settings().settings.idle_timeout);
+    arm(thread_.idle_timeout());
   }
 }
 
@@ -157,18 +176,21 @@ bool ClientSession::take_input(std::string_view data) {
     }
     return true;
   }
+  count_request();
   x_.keep_alive = false;
-  x_.began = now();
-  thread_.counters().requests.add();
   refuse_status(reading.refusal.status, FailureReason::bad_request, reading.refusal.message, {});
   return false;
 }
 
-bool ClientSession::begin_request(std::string_view data, std::size_t head_bytes) {
-  const RequestHead& head = thread_.request_head;
+void ClientSession::count_request() {
   thread_.counters().requests.add();
   thread_.counters().requests_active.fetch_add(1, std::memory_order_relaxed);
   x_.began = now();
+}
+
+bool ClientSession::begin_request(std::string_view data, std::size_t head_bytes) {
+  const RequestHead& head = thread_.request_head;
+  count_request();
   x_.method.assign(head.method);
   x_.path.assign(head.target);
   x_.version = head.version;
@@ -230,7 +252,7 @@ void ClientSession::next_request() {
       close();
       return;
     }
-    arm(thread_.settings().settings.idle_timeout);
+    arm(thread_.idle_timeout());
     return;
   }
   read_client();

@@ -37,6 +37,9 @@ void ClientSession::set_buffered(std::uint64_t bytes) {
 bool ClientSession::send_client(std::string_view first, std::string_view second) {
   if (!out_.empty()) {
     out_.append(first).append(second);
+    if (client_writable_) {
+      flush_client();
+    }
     return false;
   }
   const IoResult result = client_.write(first, second);
@@ -137,7 +140,8 @@ void ClientSession::client_gone() {
   }
   end_attempt(false);
   record_exchange();
-  close();
+  // Who only half-closed, or reads on after a stall, must not take what it got for all.
+  close(x_.answer_begun && x_.close_delimited && !answer_done_);
 }
 
 void ClientSession::linger() {
@@ -204,6 +208,8 @@ void ClientSession::cut() {
         close();
       }
       return;
+    case State::tunnel:
+    case State::flushing: close(true); return;
     default: close(); return;
   }
 }
@@ -214,7 +220,7 @@ void ClientSession::on_timer(TimePoint at) {
     x_.total_deadline = TimePoint::max();
   }
   switch (state_) {
-    case State::head:
+    case State::head: count_request(); [[fallthrough]];
     case State::body:
       x_.keep_alive = false;
       refuse(total ? FailureReason::total_timeout : FailureReason::request_timeout,
@@ -233,6 +239,11 @@ void ClientSession::on_timer(TimePoint at) {
         blame(FailureReason::total_timeout);
         end_attempt(false);
         refuse(FailureReason::total_timeout, "the request took longer than proxy_total_timeout");
+      } else if (state_ == State::connecting && address_ + 1 < x_.upstream->addresses.size()) {
+        pool_->drop(*up_);
+        up_ = nullptr;
+        ++address_;
+        try_address();
       } else if (state_ == State::connecting || state_ == State::upstream_handshake) {
         attempt_failed(FailureReason::upstream_connect_timeout, AttemptPhase::connecting);
       } else {

@@ -13,7 +13,11 @@ constexpr std::int64_t kHeardStepNs = 50'000'000;
 }  // namespace
 
 void ClientSession::read_upstream() {
-  while (up_ != nullptr && up_->readable && out_.empty()) {
+  for (int reads = 0; up_ != nullptr && up_->readable && out_.empty(); ++reads) {
+    if (reads == kReadsAtOnce) {
+      thread_.with_session(id_, [](ClientSession& session) { session.on_upstream_io({}); });
+      return;
+    }
     const IoResult got = up_->transport.read(thread_.relay_bytes.get(), DataThread::kRelayBytes);
     if (got.status == IoStatus::blocked) {
       up_->readable = false;
@@ -44,12 +48,7 @@ bool ClientSession::take_answer(std::string_view data) {
   }
   if (x_.first_byte == TimePoint{}) {
     x_.first_byte = now();
-    UpstreamLive& live = *x_.upstream->live;
-    if (live.had_failures.load(std::memory_order_relaxed)) {
-      const std::lock_guard lock(live.outlier_lock);
-      live.outlier.succeeded();
-      live.had_failures.store(false, std::memory_order_relaxed);
-    }
+    thread_.plane().outliers.succeeded(x_.upstream->live);
   }
   if (!up_in_.empty()) {
     up_in_.append(data);
@@ -99,6 +98,10 @@ bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) 
   if (head.status == 503 && moved_on_503()) {
     return false;
   }
+  if (head.status == 101 && !equal_ignoring_case(head.upgrade, "websocket")) {
+    attempt_failed(FailureReason::upstream_protocol_error, AttemptPhase::answering);
+    return false;
+  }
   x_.status = head.status;
   x_.framing = head.framing;
   x_.left = head.content_length;
@@ -128,7 +131,9 @@ bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) 
   thread_.out.clear();
   append_answer_head(thread_.out, head, context);
   x_.series->answers[static_cast<std::size_t>(head.status) / 100].add();
-  x_.series->first_byte.observe(now() - x_.began);
+  if (!head.event_stream) {
+    x_.series->first_byte.observe(now() - x_.began);
+  }
   thread_.counters().pick_to_first_byte.observe(now() - x_.attempt_began);
 
   x_.answer_begun = true;
@@ -216,6 +221,10 @@ void ClientSession::note_piece(std::string_view content) {
   if (x_.event_stream) {
     if (x_.last_piece != TimePoint{}) {
       x_.series->between_chunks.observe(now() - x_.last_piece);
+    } else {
+      // Engines send the head of a stream before they begin: only its first piece tells of the first token.
+      x_.first_content = now();
+      x_.series->first_byte.observe(now() - x_.began);
     }
     x_.last_piece = now();
   }

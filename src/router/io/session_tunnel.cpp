@@ -34,7 +34,12 @@ void ClientSession::run_tunnel() {
     }
     up_->writable = up_out.empty();
   }
+  int reads = 0;
   while (client_readable_ && up_out.empty()) {
+    if (++reads > kReadsAtOnce) {
+      resume_later();
+      break;
+    }
     const IoResult got = client_.read(thread_.in_bytes.get(), DataThread::kInBytes);
     if (got.status == IoStatus::blocked) {
       client_readable_ = false;
@@ -62,7 +67,12 @@ void ClientSession::run_tunnel() {
       up_->writable = false;
     }
   }
+  reads = 0;
   while (up_->readable && out_.empty()) {
+    if (++reads > kReadsAtOnce) {
+      resume_later();
+      break;
+    }
     const IoResult got = up_->transport.read(thread_.relay_bytes.get(), DataThread::kRelayBytes);
     if (got.status == IoStatus::blocked) {
       up_->readable = false;

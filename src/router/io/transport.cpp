@@ -119,6 +119,11 @@ IoResult Transport::read(char* into, std::size_t room) {
   return {would_block(error_) || error_ == EINTR ? IoStatus::blocked : IoStatus::failed, 0};
 }
 
+bool Transport::has_input() const {
+  char byte = 0;
+  return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || !would_block(errno);
+}
+
 IoResult Transport::write(std::string_view first, std::string_view second) {
   if (ssl_ != nullptr) {
     IoResult result = write_tls(first);

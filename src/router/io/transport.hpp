@@ -51,6 +51,8 @@ class Transport {
   [[nodiscard]] std::string tls_problem() const;
 
   IoResult read(char* into, std::size_t room);
+  /// Bytes or an end wait in the socket (one system call).
+  [[nodiscard]] bool has_input() const;
   /// Both parts in one go; `bytes` counts over both.
   IoResult write(std::string_view first, std::string_view second = {});
 

@@ -23,7 +23,8 @@ UpstreamPool::~UpstreamPool() {
 
 UpstreamConnection* UpstreamPool::reuse(UpstreamUser& user) {
   // What an idle connection has to say is its end, or bytes that nobody asked for: they must not become an answer.
-  while (!idle_.empty() && loop_.input_pending(*idle_.back())) {
+  while (!idle_.empty() &&
+         (loop_.input_pending(*idle_.back()) || (loop_.round_was_full() && idle_.back()->transport.has_input()))) {
     drop(*idle_.back());
   }
   if (idle_.empty()) {

@@ -2,8 +2,12 @@
 
 import threading
 
+from . import http_wire
 from .raw_upstream import RawUpstream, answer_bytes
-from .waiting import wait_until
+from .router_process import MODEL, RouterTest, chat
+from .waiting import patience, wait_until
+
+CALM = {"health_interval": "24h", "hung_timeout": 0, "learn_models": False}
 
 
 class Held:
@@ -76,3 +80,49 @@ class GatedUpstream(RawUpstream):
     def close(self):
         self.open()
         super().close()
+
+
+class GatedTest(RouterTest):
+    """Tests of who waits where."""
+
+    def gates(self, count=1):
+        gates = [GatedUpstream(f"gate-{index}") for index in range(count)]
+        for gate in gates:
+            self.addCleanup(gate.close)
+        return gates
+
+    def start_gated(self, gates, limit=1, queue=10, wait="60s", **config):
+        return self.start_router(gates, config={**CALM, "max_concurrency": limit, "queue_size": queue,
+                                                "queue_timeout": wait, **config})
+
+    def ask(self, router, name, model=MODEL):
+        """Sends a request whose target names it, on a connection of its own, and does not wait."""
+        connection = router.connection(timeout=patience(60))
+        self.addCleanup(connection.close)
+        connection.send(http_wire.request_bytes("POST", f"/v1/{name}", json=chat(model=model)))
+        return connection
+
+    def waiting(self, router):
+        return router.stats()["queues"]["waiting"]
+
+    def wait_waiting(self, router, count):
+        def reached():
+            self.assertEqual(self.waiting(router), count)
+            return True
+        wait_until(reached, 10, f"{count} requests in the queue", 0.002)
+
+    def fill(self, router, gate, running, waiting):
+        """So many requests at the instance and so many in the queue, in this order; returns their connections."""
+        connections = []
+        for index in range(running + waiting):
+            connections.append(self.ask(router, f"r{index}"))
+            gate.wait_held(min(index + 1, running))
+            self.wait_waiting(router, max(0, index + 1 - running))
+        return connections
+
+    def assert_all_quiet(self, router):
+        router.wait_idle()
+        stats = router.stats()
+        self.assertEqual(stats["queues"], {"waiting": 0, "max_waiting": stats["queues"]["max_waiting"], "by_model": {}})
+        self.assertEqual([item["in_flight"] for item in stats["services"]], [0] * len(stats["services"]))
+        self.assertEqual(router.metric("infinilm_router_queue_length"), 0)

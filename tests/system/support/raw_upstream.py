@@ -60,7 +60,7 @@ class RawConnection:
         try:
             view = memoryview(data)
             while view:
-                count = self.sock.send(view)
+                count = self.sock.send(view[:262144])
                 self.sent += count
                 view = view[count:]
             return True
@@ -102,6 +102,10 @@ class RawConnection:
 
     def reset(self):
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            self.sock.shutdown(socket.SHUT_RD)  # says nothing to the peer, but ends a recv() of the script's thread
+        except OSError:
+            pass
         self.sock.close()
 
     def _run(self):
@@ -212,7 +216,7 @@ def raw_router(test, upstreams, *args, config=None, name="router", **fields):
     entries = [{"name": f"raw-{index}", "host": "127.0.0.1", "port": upstream.port, "max_fails": 0, **fields}
                for index, upstream in enumerate(upstreams)]
     flags = {"threads": "1", "health-interval": "24h", "learn-models": "false", "hung-timeout": "0"}
-    given = {arg.split("=")[0] for arg in args}
+    given = {str(arg).split("=")[0] for arg in args}
     defaults = [f"--{key}={value}" for key, value in flags.items() if f"--{key}" not in given]
     return test.start_router(entries, args=[*defaults, *args], config=config, name=name)
 

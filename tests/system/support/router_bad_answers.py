@@ -36,13 +36,16 @@ def _rows(family, build, values, end="open"):
 
 BAD_HEADS = (
     _rows("status line", _status, (
-        b"HTTP/2.0 200 OK", b"HTTP/0.9 200 OK", b"HTTP/1.2 200 OK", b"http/1.1 200 OK", b"HTTP/1.1  200 OK", b"HTTP/11 200 OK",
-        b"HTTP/1.1 099 OK", b"HTTP/1.1 99 OK", b"HTTP/1.1 600 OK", b"HTTP/1.1 999 OK", b"HTTP/1.1 2000 OK", b"HTTP/1.1 20x OK",
+        b"HTTP/2.0 200 OK", b"HTTP/0.9 200 OK", b"HTTP/1.2 200 OK", b"http/1.1 200 OK", b"HTTP/1.1  200 OK",
+        b"HTTP/11 200 OK",
+        b"HTTP/1.1 099 OK", b"HTTP/1.1 99 OK", b"HTTP/1.1 600 OK", b"HTTP/1.1 999 OK", b"HTTP/1.1 2000 OK",
+        b"HTTP/1.1 20x OK",
         b"HTTP/1.1 -200 OK", b"HTTP/1.1 +20 OK", b"HTTP/1.1200 OK", b"HTTP/1.1\t200 OK", b"200 OK", b"ICY 200 OK", b"",
         b"GET /x HTTP/1.1", b"HTTP/1.1 200 O\x00K", b"HTTP/1.1 200 O\rK", b"HTTP/1.1 200 \x7f", b" HTTP/1.1 200 OK",
         b"HTTP/1.1 200 " + b"r" * 2000))
     + _rows("field", _field, (
-        b"no colon", b": x", b"X-A : 1", b"X A: 1", b"X[A]: 1", b"X-A: a\x00b", b"X-A: a\x01b", b"X-A: a\x7fb", b"X-A: a\rb",
+        b"no colon", b": x", b"X-A : 1", b"X A: 1", b"X[A]: 1", b"X-A: a\x00b", b"X-A: a\x01b", b"X-A: a\x7fb",
+        b"X-A: a\rb",
         b"X-A: a\nX-B: b", b"X-A: a\r\n folded", b"X-A: a\r\n\tfolded", b"\xc3\xa4: 1", b"Content_Length: 9",
         b"X-A: " + b"v" * 9000, b"\r\n".join(b"X-%d: 1" % n for n in range(120)),
         b"\r\n".join(b"X-%d: %s" % (n, b"v" * 8000) for n in range(8))))
@@ -54,7 +57,8 @@ BAD_HEADS = (
         b"chunked\r\nTransfer-Encoding: chunked", b"chunked\r\nContent-Length: 6", b"\r\n chunked"))
     + [
         ("Transfer-Encoding in HTTP/1.0", _encoding(b"chunked", line=b"HTTP/1.0 200 OK"), "open"),
-        ("Content-Length before Transfer-Encoding", _answer(b"Content-Length: 6", b"Transfer-Encoding: chunked"), "open"),
+        ("Content-Length before Transfer-Encoding", _answer(b"Content-Length: 6", b"Transfer-Encoding: chunked"),
+         "open"),
         ("bare LFs", b"HTTP/1.1 200 OK\nContent-Length: 6\n\nsecret", "open"),
         ("a bare LF ends the head", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\nsecret", "open"),
         ("1 MB of fields", b"HTTP/1.1 200 OK\r\n" + b"X-A: aaaaaaaaaaaaaaaaaaaaaaaa\r\n" * 32768 + b"\r\n", "open"),
@@ -74,8 +78,10 @@ BAD_HEADS = (
 BROKEN_BODIES = [
     (f"chunks {repr(payload)[2:42]}", _chunks(payload), "open") for payload in (
         b"x\r\nsecret\r\n", b"-6\r\nsecret\r\n0\r\n\r\n", b"0x6\r\nsecret\r\n0\r\n\r\n", b"6\nsecret\r\n0\r\n\r\n",
-        b"6 \r\nsecret\r\n0\r\n\r\n", b" 6\r\nsecret\r\n0\r\n\r\n", b"6;\nx\r\nsecret\r\n0\r\n\r\n", b"6\r\nsecrets\r\n0\r\n\r\n",
-        b"7\r\nsecret\r\n0\r\n\r\n", b"6\r\nsecret\n0\r\n\r\n", b"6\r\nsecret0\r\n\r\n", b"\r\nsecret", b"10000000000000006\r\nx",
+        b"6 \r\nsecret\r\n0\r\n\r\n", b" 6\r\nsecret\r\n0\r\n\r\n", b"6;\nx\r\nsecret\r\n0\r\n\r\n",
+        b"6\r\nsecrets\r\n0\r\n\r\n",
+        b"7\r\nsecret\r\n0\r\n\r\n", b"6\r\nsecret\n0\r\n\r\n", b"6\r\nsecret0\r\n\r\n", b"\r\nsecret",
+        b"10000000000000006\r\nx",
         b"ffffffffffffffff\r\nsecret", b"6\r\nsecret\r\n0\r\nno colon\r\n\r\n", b"6\r\nsecret\r\n0\r\n: x\r\n\r\n",
         b"6\r\nsecret\r\n0\r\nX: a\x00\r\n\r\n", b"6\r\nsecret\r\n0\r\nX: 1\n\r\n", b"6\r\nsecret\r\n0\n\n",
         b"6\r\nsecret\r\n0\r\n folded\r\n\r\n", b"6\r\nsecret\r\n0\r\nX: " + b"t" * 9000, b"6;" + b"e" * 5000)

@@ -70,7 +70,8 @@ REQUEST_LINES = [
 ]
 VERSIONS = [(version.decode("latin-1"), _line(b"GET /x " + version)) for version in (
     b"HTTP/0.9", b"HTTP/1.", b"HTTP/.1", b"HTTP/1", b"HTTP/11", b"HTTP/1.10", b"HTTP/01.1", b"HTTP/1.1.1", b"http/1.1",
-    b"Http/1.1", b"HTTP /1.1", b"HTTP/ 1.1", b"HTTP/1,1", b"HTTP/-1.1", b"HTTP/+1.1", b"HTTP/2.0", b"HTTP/3", b"HTTP/9.9",
+    b"Http/1.1", b"HTTP /1.1", b"HTTP/ 1.1", b"HTTP/1,1", b"HTTP/-1.1", b"HTTP/+1.1", b"HTTP/2.0", b"HTTP/3",
+    b"HTTP/9.9",
     b"HTTQ/1.1", b"HTTP/1.x", b"HTTP/1.1;")]
 TARGETS = [(target.decode("latin-1")[:20], _get(target=target)) for target in (
     b"/x#fragment", b"/#", b"x", b"*", b"?x", b"\\x", b"/a\x00b", b"/a\x01b", b"/a\x0bb", b"/a\x7fb", b"/a\x80b",
@@ -82,8 +83,10 @@ TARGETS = [(target.decode("latin-1")[:20], _get(target=target)) for target in (
 HOSTS = [  # the first twelve are the classic forms
     ("none", b"GET /x HTTP/1.1\r\n\r\n"), ("two", _get(b"Host: other")), ("two equal", _get(b"Host: gateway"))] + [
     (repr(value)[2:-1], _host(b" " + value)) for value in (
-        b"", b"localhost/v1/models?", b"a?b", b"a#b", b"user@gateway", b"a b", b"gateway:port", b"gateway:65536", b"a, b",
-        b"::1", b"[::1", b"::1]", b"[::g]", b"[]", b"gateway:-1", b"gateway:80:80", b"http://gateway", b"a\\b", b"a\x00b",
+        b"", b"localhost/v1/models?", b"a?b", b"a#b", b"user@gateway", b"a b", b"gateway:port", b"gateway:65536",
+        b"a, b",
+        b"::1", b"[::1", b"::1]", b"[::g]", b"[]", b"gateway:-1", b"gateway:80:80", b"http://gateway", b"a\\b",
+        b"a\x00b",
         b"a\x7fb", b"a\xc3\xa4", b"%61", b"(a)", b"a\"b", b"a;b", b"a&b=1", b":80", b"a" * 300)]
 
 FIELDS = [
@@ -115,11 +118,14 @@ LENGTHS = [(repr(value)[2:-1], _post(b"Content-Length: " + value)) for value in 
     ("an empty one beside a good one", _post(b"Content-Length:", b"Content-Length: 5")),
     ("a good one beside an empty one", _post(b"Content-Length: 5", b"content-length:")),
     ("a blank before the colon", _post(b"Content-Length : 5")), ("folded", _post(b"Content-Length:\r\n 5")),
-    ("a NUL after the name", _post(b"Content-Length\x00: 5")), ("2^63-1", _post(b"Content-Length: 9223372036854775807"))]
+    ("a NUL after the name", _post(b"Content-Length\x00: 5")), ("2^63-1",
+                                                                _post(b"Content-Length: 9223372036854775807"))]
 
 _ENCODINGS = (b"", b"chunked,", b",chunked", b"chunked, chunked", b"gzip", b"gzip, chunked", b"chunked, gzip",
-              b"identity", b"chunked, identity", b"identity, chunked", b"xchunked", b"chunkedx", b"chunk", b"chunked;q=1",
-              b'"chunked"', b"'chunked'", b"chunked chunked", b"c hunked", b"chunked\x00", b"\x0bchunked", b"chunked\x0b",
+              b"identity", b"chunked, identity", b"identity, chunked", b"xchunked", b"chunkedx", b"chunk",
+              b"chunked;q=1",
+              b'"chunked"', b"'chunked'", b"chunked chunked", b"c hunked", b"chunked\x00", b"\x0bchunked",
+              b"chunked\x0b",
               b"chunked\xa0", b"chun\rked", b"\r\n chunked", b"x\r\n chunked", b"chunked\r\n ,x")
 ENCODINGS = [(repr(value)[2:-1], _post(b"Transfer-Encoding: " + value, body=b"5\r\nhello\r\n0\r\n\r\n"))
              for value in _ENCODINGS] + [
@@ -137,13 +143,16 @@ ENCODINGS = [(repr(value)[2:-1], _post(b"Transfer-Encoding: " + value, body=b"5\
     ("GET, gzip", _get(b"Transfer-Encoding: gzip"))]
 
 CHUNKS = [(repr(payload)[2:40], _chunked(payload)) for payload in (
-    b"\r\nhello\r\n", b"-2\r\nab\r\n0\r\n\r\n", b"+2\r\nab\r\n0\r\n\r\n", b"0x2\r\nab\r\n0\r\n\r\n", b"2 \r\nab\r\n0\r\n\r\n",
+    b"\r\nhello\r\n", b"-2\r\nab\r\n0\r\n\r\n", b"+2\r\nab\r\n0\r\n\r\n", b"0x2\r\nab\r\n0\r\n\r\n",
+    b"2 \r\nab\r\n0\r\n\r\n",
     b" 2\r\nab\r\n0\r\n\r\n", b"\t2\r\nab\r\n", b"g\r\nab\r\n", b"2,\r\nab\r\n", b"2.0\r\nab\r\n", b"2_\r\nab\r\n",
     b"2\nab\r\n0\r\n\r\n", b"2\rab\r\n0\r\n\r\n", b"2\r\r\nab\r\n", b"2\r\nab\n0\r\n\r\n", b"2\r\nab\r0\r\n\r\n",
-    b"2\r\nabc\r\n0\r\n\r\n", b"3\r\nab\r\n0\r\n\r\n", b"2\r\nab0\r\n\r\n", b"2;\nab\r\n0\r\n\r\n", b"2;x\nab\r\n0\r\n\r\n",
+    b"2\r\nabc\r\n0\r\n\r\n", b"3\r\nab\r\n0\r\n\r\n", b"2\r\nab0\r\n\r\n", b"2;\nab\r\n0\r\n\r\n",
+    b"2;x\nab\r\n0\r\n\r\n",
     b"2;a\rb\r\nab\r\n", b"2;a\x00b\r\nab\r\n", b'2;a="b\nc"\r\nab\r\n', b"2\x00\r\nab\r\n", b"2\x0b\r\nab\r\n",
     b"10000000000000002\r\nab\r\n", b"00000000000000002\r\nab\r\n", b"ffffffffffffffff\r\nab\r\n",
-    b"8000000000000000\r\nab\r\n", b"\xb2\r\nab\r\n", b"2\r\nab\r\n0\n\r\n", b"2\r\nab\r\n0\r\n\nGET", b"2\r\nab\r\n0\r\nX",
+    b"8000000000000000\r\nab\r\n", b"\xb2\r\nab\r\n", b"2\r\nab\r\n0\n\r\n", b"2\r\nab\r\n0\r\n\nGET",
+    b"2\r\nab\r\n0\r\nX",
     b"0\r\n: x\r\n\r\n", b"0\r\nX-A : 1\r\n\r\n", b"0\r\nX-A: 1\n\r\n", b"0\r\nX-A: 1\r\n folded\r\n\r\n",
     b"0\r\nX-A: a\x00b\r\n\r\n", b"0\r\nno colon\r\n\r\n", b"0\r\n X-A: 1\r\n\r\n", b"0\r\nX: a\rb\r\n\r\n",
     b"2;" + b"e" * 5000, b"0\r\nX-A: " + b"t" * 9000)]

@@ -7,12 +7,10 @@
 namespace svc::router {
 namespace {
 
-using namespace std::chrono_literals;
 using Phase = AttemptPhase;
 using Reason = FailureReason;
 using Verdict = RetryVerdict;
 
-constexpr TimePoint kStart{1000s};
 constexpr Phase kPhases[] = {Phase::connecting, Phase::sending, Phase::waiting, Phase::answering, Phase::relaying};
 
 FailedAttempt attempt_of(Reason reason, Phase phase, std::string_view method, bool reused = false) {
@@ -44,12 +42,12 @@ constexpr Case kTable[] = {
     // The pooled connection was closed already.
     {Reason::upstream_reset, Phase::sending, true, kSame, kSame, kSame},
     {Reason::upstream_reset, Phase::waiting, true, kSame, kSame, kSame},
-    {Reason::upstream_reset, Phase::answering, true, kElse, kElse, kNo},
+    {Reason::upstream_reset, Phase::answering, true, kElse, kNo, kNo},
     // The instance died.
     {Reason::upstream_reset, Phase::sending, false, kElse, kElse, kNo},
     {Reason::upstream_reset, Phase::waiting, false, kElse, kElse, kNo},
-    {Reason::upstream_reset, Phase::answering, false, kElse, kElse, kNo},
-    {Reason::upstream_cut, Phase::answering, false, kElse, kElse, kNo},
+    {Reason::upstream_reset, Phase::answering, false, kElse, kNo, kNo},
+    {Reason::upstream_cut, Phase::answering, false, kElse, kNo, kNo},
     // It hangs.
     {Reason::upstream_hung, Phase::sending, false, kElse, kElse, kNo},
     {Reason::upstream_hung, Phase::waiting, false, kElse, kElse, kNo},
@@ -139,43 +137,6 @@ TEST(RetryPolicy, Blame_IsForWhatTheUpstreamDid) {
                                                   "upstream_timeout",        "upstream_hung",
                                                   "upstream_protocol_error", "upstream_cut"};
   EXPECT_EQ(blamed, expected);
-}
-
-int retries_allowed(RetryBudget& budget, TimePoint now, int wanted) {
-  int allowed = 0;
-  for (int i = 0; i < wanted; ++i) allowed += budget.try_retry(now, RetrySettings{}) ? 1 : 0;
-  return allowed;
-}
-
-TEST(RetryBudget, FifthOfTheRequestsOfTenSeconds) {
-  RetryBudget budget(kStart);
-  for (int second = 0; second < 10; ++second) {
-    for (int i = 0; i < 100; ++i) budget.count_request(kStart + second * 1s);
-  }
-  EXPECT_EQ(retries_allowed(budget, kStart + 9s, 1000), 200);
-  EXPECT_EQ(retries_allowed(budget, kStart + 9900ms, 1000), 0);
-  // The first second's requests leave the window; its retries are still in it, but three a second are always allowed.
-  EXPECT_EQ(retries_allowed(budget, kStart + 10s, 1000), 3);
-  EXPECT_EQ(retries_allowed(budget, kStart + 1h, 1000), 3);
-}
-
-TEST(RetryBudget, Minimum_IsPerSecond) {
-  RetryBudget budget(kStart);
-  for (int second = 0; second < 25; ++second) EXPECT_EQ(retries_allowed(budget, kStart + second * 1s, 10), 3) << second;
-  EXPECT_EQ(retries_allowed(budget, kStart, 10), 0);  // a clock of another thread that is a little behind
-}
-
-TEST(RetryBudget, AllInstancesFail_LoadGrowsByAFifth) {
-  RetryBudget budget(kStart);
-  int retries = 0;
-  for (int i = 0; i < 10'000; ++i) {
-    const TimePoint now = kStart + i * 1ms;
-    budget.count_request(now);
-    retries += budget.try_retry(now, RetrySettings{}) ? 1 : 0;
-    retries += budget.try_retry(now, RetrySettings{}) ? 1 : 0;
-  }
-  EXPECT_GE(retries, 1900);
-  EXPECT_LE(retries, 2010);
 }
 
 }  // namespace

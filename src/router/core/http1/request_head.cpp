@@ -252,8 +252,9 @@ bool Reader::finish() {
   }
   head_.connection_option_count = words_.count;
   head_.keep_alive = !words_.close && (head_.version == 11 || words_.keep_alive);
-  head_.wants_upgrade =
-      words_.upgrade && !head_.upgrade.empty() && !two_upgrades_ && head_.version == 11 && !head_.has_body();
+  // Other protocols (h2c) would carry requests past every check that is made here.
+  head_.wants_upgrade = words_.upgrade && equal_ignoring_case(head_.upgrade, "websocket") && !two_upgrades_ &&
+                        head_.version == 11 && !head_.has_body();
   return true;
 }
 

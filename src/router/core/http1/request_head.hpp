@@ -37,7 +37,7 @@ struct RequestHead {
   bool chunked = false;
   bool keep_alive = true;        ///< after this exchange, as far as the client is concerned
   bool expect_continue = false;  ///< "Expect: 100-continue" (any other expectation is refused with 417)
-  bool wants_upgrade = false;    ///< Upgrade with Connection: upgrade, on HTTP/1.1, without a body
+  bool wants_upgrade = false;    ///< Upgrade: websocket with Connection: upgrade, on HTTP/1.1, without a body
   std::string_view upgrade;      ///< its value
   std::string_view content_type, authorization, forwarded_for, forwarded_proto, forwarded_host, request_id, traceparent,
       tracestate, via, user_agent;

@@ -8,11 +8,13 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/core/clock.hpp"
+#include "router/core/serve_rate.hpp"
 
 namespace svc::router {
 
@@ -48,7 +50,8 @@ class WaitQueues {
   /// `ticket` is filled in.
   Joined join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket);
   /// Woken in vain: back to its old place among those who wait, whatever the bound.
-  void rejoin_front(const Ticket& ticket, Wake wake);
+  /// `pass_on`: what is free is not for this request (it has failed there already): the next one behind it is woken.
+  void rejoin_front(const Ticket& ticket, Wake wake, bool pass_on = false);
   /// The request ended (timed out, client gone). False: it was woken already, and the turn that it does not use must be
   /// passed on with slot_freed.
   bool leave(const Ticket& ticket);
@@ -56,7 +59,7 @@ class WaitQueues {
   /// the model's queue and of that of the requests without a model. For "" or an upstream that takes any model:
   /// slot_freed_any. One that serves several models calls this for each of them. Cheap when nobody waits.
   void slot_freed(std::string_view model);
-  /// Wakes the head of every queue.
+  /// Wakes the head of every queue. (In each queue at most one is awake at a time, so that none overtakes another.)
   void slot_freed_any();
   /// A woken request found an instance: counts for the rate that Retry-After is computed from, and wakes the next one,
   /// since more than one may have got room. Each woken request calls one of count_served, rejoin_front and leave.
@@ -64,20 +67,22 @@ class WaitQueues {
 
   [[nodiscard]] std::size_t waiting(std::string_view model) const;
   [[nodiscard]] std::size_t waiting_in_all() const { return waiting_.load(std::memory_order_relaxed); }
-  /// Seconds after which a place may be free: those waiting over the rate served lately; 1 to 60.
+  /// Seconds after which a place may be free (ServeRate); 1 to 60.
   [[nodiscard]] unsigned retry_after(std::string_view model, TimePoint now) const;
 
  private:
   struct Queue {
     std::map<std::uint64_t, Wake> entries;  // by ticket id, which is the order of arrival
-    std::uint64_t epoch_seen = 0;           // of the last time that the head was woken
-    double served_per_second = 0;           // exponentially weighted
-    TimePoint served_since{}, served_at{};
+    // Woken, and neither served nor back nor gone. Only one at a time: two on their way could overtake each other.
+    std::optional<std::uint64_t> awake;
+    std::uint64_t epoch_seen = 0;  // of the last time that the head was woken
+    ServeRate served;
   };
   using Queues = std::map<std::string, Queue, std::less<>>;
 
   void enter(Queues::iterator queue, std::uint64_t id, Wake wake, std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Wake take_head(Queue& queue);
+  [[nodiscard]] Wake take(Queue& queue, std::map<std::uint64_t, Wake>::iterator entry);
   void wake_heads(std::unique_lock<std::mutex>& lock, Queues::iterator first, Queues::iterator second);
   /// How many slots were freed that the model's requests might have used. May count those of others, never too few.
   [[nodiscard]] std::uint64_t epoch_of(std::string_view model) const;

@@ -1,19 +1,8 @@
-#include "router/core/wait_queue.hpp"
+#include "router/io/wait_queues.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace svc::router {
-namespace {
-
-constexpr double kTimeConstant = 30;  // seconds
-
-double seconds_between(TimePoint from, TimePoint to) {
-  return to <= from ? 0.0 : std::chrono::duration<double>(to - from).count();
-}
-
-}  // namespace
 
 std::size_t WaitQueues::bucket_of(std::string_view model) {
   return std::hash<std::string_view>{}(model) % std::tuple_size_v<decltype(freed_)>;
@@ -34,16 +23,21 @@ QueueSettings WaitQueues::settings() const {
   return settings_;
 }
 
-WaitQueues::Wake WaitQueues::take_head(Queue& queue) {
-  Wake wake = std::move(queue.entries.begin()->second);
-  queue.entries.erase(queue.entries.begin());
+WaitQueues::Wake WaitQueues::take_head(Queue& queue) { return take(queue, queue.entries.begin()); }
+
+WaitQueues::Wake WaitQueues::take(Queue& queue, std::map<std::uint64_t, Wake>::iterator entry) {
+  Wake wake = std::move(entry->second);
+  queue.awake = entry->first;
+  queue.entries.erase(entry);
   waiting_.fetch_sub(1);
   return wake;
 }
 
 void WaitQueues::enter(Queues::iterator queue, std::uint64_t id, Wake wake, std::unique_lock<std::mutex>& lock) {
+  if (queue->second.awake == id) queue->second.awake.reset();
   queue->second.entries.emplace(id, std::move(wake));
   waiting_.fetch_add(1);
+  if (queue->second.awake) return;  // that one's end wakes the next
   const std::uint64_t epoch = epoch_of(queue->first);
   if (epoch == queue->second.epoch_seen) return;
   // Room was made since somebody of this queue was woken, perhaps after this request looked for it.
@@ -66,8 +60,19 @@ WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake 
   return Joined::waiting;
 }
 
-void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake) {
+void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake, bool pass_on) {
   std::unique_lock lock(lock_);
+  if (pass_on) {
+    Queue& queue = queues_.try_emplace(ticket.model).first->second;
+    if (const auto behind = queue.entries.upper_bound(ticket.id); behind != queue.entries.end()) {
+      queue.entries.emplace(ticket.id, std::move(wake));
+      waiting_.fetch_add(1);
+      const Wake next = take(queue, behind);
+      lock.unlock();
+      next();
+      return;
+    }
+  }
   enter(queues_.try_emplace(ticket.model).first, ticket.id, std::move(wake), lock);
 }
 
@@ -77,7 +82,10 @@ bool WaitQueues::leave(const Ticket& ticket) {
   const auto queue = queues_.find(ticket.model);
   if (queue == queues_.end()) return false;
   const auto entry = queue->second.entries.find(ticket.id);
-  if (entry == queue->second.entries.end()) return false;
+  if (entry == queue->second.entries.end()) {
+    if (queue->second.awake == ticket.id) queue->second.awake.reset();
+    return false;
+  }
   wake = std::move(entry->second);
   queue->second.entries.erase(entry);
   waiting_.fetch_sub(1);
@@ -88,7 +96,7 @@ void WaitQueues::wake_heads(std::unique_lock<std::mutex>& lock, Queues::iterator
   std::array<Wake, 2> wakes;
   std::size_t count = 0;
   for (const auto queue : {first, second}) {
-    if (queue == queues_.end() || queue->second.entries.empty()) continue;
+    if (queue == queues_.end() || queue->second.entries.empty() || queue->second.awake) continue;
     queue->second.epoch_seen = epoch_of(queue->first);
     wakes[count++] = take_head(queue->second);
   }
@@ -113,7 +121,7 @@ void WaitQueues::slot_freed_any() {
   std::vector<Wake> wakes;
   std::unique_lock lock(lock_);
   for (auto& [name, queue] : queues_) {
-    if (queue.entries.empty()) continue;
+    if (queue.entries.empty() || queue.awake) continue;
     queue.epoch_seen = epoch_of(name);
     wakes.push_back(take_head(queue));
   }
@@ -125,11 +133,8 @@ void WaitQueues::count_served(std::string_view model, TimePoint now) {
   std::unique_lock lock(lock_);
   auto found = queues_.find(model);
   if (found == queues_.end()) found = queues_.try_emplace(std::string(model)).first;
-  Queue& queue = found->second;
-  if (queue.served_since == TimePoint{}) queue.served_since = queue.served_at = now;
-  queue.served_per_second *= std::exp(-seconds_between(queue.served_at, now) / kTimeConstant);
-  queue.served_per_second += 1 / kTimeConstant;
-  queue.served_at = std::max(queue.served_at, now);
+  found->second.served.count(now);
+  found->second.awake.reset();
   // One wake may stand for several slots (those freed while nobody waited): who finds one lets the next one look.
   (model.empty() ? freed_in_all_ : freed_[bucket_of(model)]).fetch_add(1);
   wake_heads(lock, found, queues_.end());
@@ -142,19 +147,9 @@ std::size_t WaitQueues::waiting(std::string_view model) const {
 }
 
 unsigned WaitQueues::retry_after(std::string_view model, TimePoint now) const {
-  constexpr double kLongest = 60;
   const std::lock_guard guard(lock_);
-  const auto found = queues_.find(model);
-  if (found == queues_.end()) return 1;
-  const Queue& queue = found->second;
-  if (queue.entries.empty()) return 1;
-  if (queue.served_since == TimePoint{}) return static_cast<unsigned>(kLongest);  // none was served yet
-  const double decayed = queue.served_per_second * std::exp(-seconds_between(queue.served_at, now) / kTimeConstant);
-  // What was counted in a young window is the share of it that has passed; less than a second says little.
-  const double age = std::max(1.0, seconds_between(queue.served_since, now));
-  const double rate = decayed / (1 - std::exp(-age / kTimeConstant));
-  const double seconds = std::ceil(static_cast<double>(queue.entries.size()) / std::max(rate, 1e-3));
-  return static_cast<unsigned>(std::clamp(seconds, 1.0, kLongest));
+  const auto queue = queues_.find(model);
+  return queue == queues_.end() ? 1 : queue->second.served.retry_after(queue->second.entries.size(), now);
 }
 
 }  // namespace svc::router

@@ -1,9 +1,13 @@
-#include "router/core/wait_queue.hpp"
-
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <deque>
+#include <mutex>
 #include <thread>
+#include <utility>
+
+#include "router/io/wait_queues.hpp"
 
 namespace svc::router {
 namespace {
@@ -33,7 +37,7 @@ struct Subject {
 
 using Names = std::vector<std::string>;
 
-TEST(WaitQueue, FirstCome_FirstWoken) {
+TEST(RouterWaitQueues, FirstCome_FirstWoken) {
   Subject s;
   const Ticket a = s.join("m", "a");
   s.join("m", "b");
@@ -49,7 +53,7 @@ TEST(WaitQueue, FirstCome_FirstWoken) {
   EXPECT_EQ(s.taken(), Names{});
 }
 
-TEST(WaitQueue, Full_RefusesPerModel) {
+TEST(RouterWaitQueues, Full_RefusesPerModel) {
   Subject s;
   for (const char* name : {"a", "b", "c"}) s.join("m", name);
   Ticket ticket;
@@ -62,7 +66,7 @@ TEST(WaitQueue, Full_RefusesPerModel) {
   EXPECT_EQ(s.taken(), Names{"a"});
 }
 
-TEST(WaitQueue, OtherModels_AreNotWoken) {
+TEST(RouterWaitQueues, OtherModels_AreNotWoken) {
   Subject s;
   s.join("m", "a");
   s.queues.slot_freed("n");
@@ -71,7 +75,7 @@ TEST(WaitQueue, OtherModels_AreNotWoken) {
   EXPECT_EQ(s.taken(), Names{"a"});
 }
 
-TEST(WaitQueue, RequestsWithoutModel_TakeAnyInstance) {
+TEST(RouterWaitQueues, RequestsWithoutModel_TakeAnyInstance) {
   Subject s;
   s.join("", "any");
   s.join("m", "a");
@@ -83,7 +87,7 @@ TEST(WaitQueue, RequestsWithoutModel_TakeAnyInstance) {
   s.taken();  // "any" is told of the room of before
 }
 
-TEST(WaitQueue, SlotFreedAny_WakesEveryHead) {
+TEST(RouterWaitQueues, SlotFreedAny_WakesEveryHead) {
   Subject s;
   for (const char* model : {"m", "n", ""}) {
     s.join(model, std::string(model) + "1");
@@ -95,7 +99,7 @@ TEST(WaitQueue, SlotFreedAny_WakesEveryHead) {
   EXPECT_EQ(names, (Names{"1", "m1", "n1"}));
 }
 
-TEST(WaitQueue, WokenInVain_KeepsItsPlace) {
+TEST(RouterWaitQueues, WokenInVain_KeepsItsPlace) {
   Subject s;
   const Ticket a = s.join("m", "a");
   const Ticket b = s.join("m", "b");
@@ -114,7 +118,7 @@ TEST(WaitQueue, WokenInVain_KeepsItsPlace) {
   EXPECT_EQ(s.taken(), (Names{"a", "b", "c", "d", "e"}));
 }
 
-TEST(WaitQueue, RoomWhileNobodyWaited_WakesWhoJoins) {
+TEST(RouterWaitQueues, RoomWhileNobodyWaited_WakesWhoJoins) {
   Subject s;
   s.queues.slot_freed("m");
   const Ticket a = s.join("m", "a");
@@ -124,7 +128,7 @@ TEST(WaitQueue, RoomWhileNobodyWaited_WakesWhoJoins) {
   EXPECT_EQ(s.queues.waiting("m"), 1U);
 }
 
-TEST(WaitQueue, RoomBetweenWakeAndRejoin_WakesAgain) {
+TEST(RouterWaitQueues, RoomBetweenWakeAndRejoin_WakesAgain) {
   Subject s;
   const Ticket a = s.join("m", "a");
   s.queues.slot_freed("m");
@@ -134,7 +138,7 @@ TEST(WaitQueue, RoomBetweenWakeAndRejoin_WakesAgain) {
   EXPECT_EQ(s.taken(), Names{"a"});
 }
 
-TEST(WaitQueue, Served_LetsTheNextOneLook) {
+TEST(RouterWaitQueues, Served_LetsTheNextOneLook) {
   Subject s;
   s.queues.slot_freed("m");
   s.queues.slot_freed("m");  // two places
@@ -145,7 +149,7 @@ TEST(WaitQueue, Served_LetsTheNextOneLook) {
   EXPECT_EQ(s.taken(), Names{"b"});
 }
 
-TEST(WaitQueue, Leave_TellsWhetherTheTurnWasGiven) {
+TEST(RouterWaitQueues, Leave_TellsWhetherTheTurnWasGiven) {
   Subject s;
   const Ticket a = s.join("m", "a");
   const Ticket b = s.join("m", "b");
@@ -159,7 +163,7 @@ TEST(WaitQueue, Leave_TellsWhetherTheTurnWasGiven) {
   EXPECT_EQ(s.queues.waiting_in_all(), 0U);
 }
 
-TEST(WaitQueue, Wake_MayCallBackIn) {
+TEST(RouterWaitQueues, Wake_MayCallBackIn) {
   WaitQueues queues(bound(3));
   Ticket ticket;
   Ticket other;
@@ -174,7 +178,7 @@ TEST(WaitQueue, Wake_MayCallBackIn) {
   EXPECT_EQ(queues.waiting("m"), 1U);
 }
 
-TEST(WaitQueue, RetryAfter_IsThoseWaitingOverTheRate) {
+TEST(RouterWaitQueues, RetryAfter_IsThoseWaitingOverTheRate) {
   WaitQueues queues(bound(1000));
   EXPECT_EQ(queues.retry_after("m", kStart), 1U);
   std::deque<Ticket> tickets(100);
@@ -196,7 +200,7 @@ TEST(WaitQueue, RetryAfter_IsThoseWaitingOverTheRate) {
 }
 
 // Threads take and free slots of one model as the router does; nobody may wait while a slot is free.
-TEST(WaitQueue, Threads_NoTurnIsLost) {
+TEST(RouterWaitQueues, Threads_NoTurnIsLost) {
   constexpr int kSlots = 3;
   constexpr int kThreads = 4;
   constexpr int kRequests = 3000;

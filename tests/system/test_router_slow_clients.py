@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Slow clients by the thousand, readers that do not read (P6), idle connections: what they cost; nobody else waits."""
+
+import time
+
+from support import http_wire, strict_http
+from support.case import main
+from support.raw_upstream import answer_bytes, exchange, read_until_end
+from support.router_limits import KIB, MIB, REQUEST, LimitTest
+from support.usage import cpu_seconds, rss
+from support.waiting import best_of, let_time_pass, percentile, wait_until
+
+
+class SlowClients(LimitTest):
+    # -- slow clients --------------------------------------------------------------------------------------------------
+    def test_1000_slow_heads_cost_little_and_hold_nobody_up(self):
+        self.start("--header-timeout", "3s")
+        self.assert_serves()
+        before = rss(self.router.pid)
+        slow = self.connect_many(1000, REQUEST + b"X-Slow: " + b"x" * 1000)
+        self.assert_grew_at_most(before, 16 * MIB)
+
+        def others():
+            times = []
+            for _ in range(50):
+                begun = time.monotonic()
+                self.assert_serves()
+                times.append(time.monotonic() - begun)
+            return percentile(times, 0.99)
+        self.assertLessEqual(best_of(3, 0.02, others), 0.02)
+        for sock in slow:
+            data, _ = read_until_end(sock)
+            self.assertEqual(strict_http.read_answers(data, ended=True)[0].status, 408)
+        self.assert_serves()
+
+    def test_slow_bodies_cost_what_they_sent_and_end_in_408(self):
+        """500 clients announce 64 MiB each and send 1 byte: memory is for bytes that came, not for promises."""
+        self.start("--body-timeout", "3s")
+        self.assert_serves()
+        before = rss(self.router.pid)
+        slow = self.connect_many(500, REQUEST.replace(b"GET", b"POST") + b"Content-Length: 67108864\r\n\r\nx")
+        wait_until(lambda: self.router.totals()["requests_active"] >= 500, 10, "500 open requests")
+        self.assert_grew_at_most(before, 16 * MIB)
+        self.assert_serves()
+        for sock in slow:
+            data, _ = read_until_end(sock)
+            self.assertEqual(strict_http.read_answers(data, ended=True)[0].status, 408)
+        self.assertEqual(set(self.upstream.targets), {"/x"})
+        self.router.wait_idle()
+
+    def test_bodies_in_memory_are_bounded_all_together(self):
+        self.start("--max-buffered-bytes", "8000000", "--max-body-bytes", "8000000")
+        post = REQUEST.replace(b"GET", b"POST") + b"Content-Length: 4000000\r\n\r\n"
+        first = self.connect(post + b"x" * 3_900_000)
+        second = self.connect(post + b"x" * 3_900_000)
+        wait_until(lambda: self.router.totals()["requests_active"] >= 2, 10, "two uploads")
+        data, _ = exchange(self.router.port, post + b"x" * 4_000_000)
+        answer, = strict_http.read_answers(data, ended=True)
+        self.assertEqual((answer.status, answer.value(b"retry-after") != b""), (503, True))
+        for sock in (first, second):
+            sock.sendall(b"x" * 100_000)
+            self.assertTrue(sock.recv(1000).startswith(b"HTTP/1.1 200"))
+
+    # -- P6: slow readers ----------------------------------------------------------------------------------------------
+    def test_p6_20_slow_readers_of_40_mb_pause_the_upstream_and_cost_little(self):
+        size, streams = 40_000_000, 20
+        self.upstream.script = lambda connection, _: connection.send(answer_bytes(b"a" * size))
+        self.start()
+        self.assertEqual(http_wire.raw_exchange(self.router.port, REQUEST + b"\r\n").status, 200)
+        before = rss(self.router.pid)
+        count = len(self.upstream.connections)
+        slow = [self.connect(REQUEST + b"\r\n", receive_buffer=65536) for _ in range(streams)]
+
+        def sent():
+            return sum(connection.sent for connection in self.upstream.connections[count:])
+        wait_until(lambda: len(self.upstream.connections) >= count + streams - 1, 10, "all streams at the upstream")
+        last = -1
+        while sent() != last:  # until it stands still
+            last = sent()
+            let_time_pass(0.4)
+        self.assertLess(last, streams * size / 2, "the upstream was not paused")
+        self.assert_grew_at_most(before, 5 * MIB)  # 256 KiB a stream
+
+        for sock in slow[:3]:  # and then they get it all
+            head, got = sock.recv(4096).split(b"\r\n\r\n", 1)
+            self.assertIn(b"Content-Length: %d" % size, head)
+            left = size - len(got)
+            buffer = bytearray(MIB)
+            while left:
+                part = sock.recv_into(buffer)
+                self.assertTrue(part)
+                left -= part
+        self.assert_grew_at_most(before, 5 * MIB)
+        for sock in slow:
+            sock.close()
+        self.router.wait_idle()
+
+    def test_a_client_that_takes_nothing_is_cut_after_write_timeout(self):
+        self.upstream.script = lambda connection, _: (connection.send(answer_bytes(b"a" * 40_000_000)),
+                                                      connection.wait_end()) and False
+        self.start("--write-timeout", "1s")
+        self.connect(REQUEST + b"\r\n", receive_buffer=65536)
+        self.upstream.wait_connection().wait_closed(timeout=10)
+        self.router.wait_idle()
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+    def test_3000_idle_connections_cost_2_kb_each(self):
+        self.start()
+        self.assert_serves()
+        before = rss(self.router.pid)
+        for sock in self.connect_many(3000, REQUEST + b"\r\n"):
+            self.assertTrue(sock.recv(4096).startswith(b"HTTP/1.1 200"))
+        self.router.wait_idle()
+        self.assert_grew_at_most(before, 3000 * 2 * KIB)
+        used = cpu_seconds(self.router.pid)
+        let_time_pass(1)
+        self.assertLess(cpu_seconds(self.router.pid) - used, 0.1, "seconds of CPU in a second of nothing")
+        self.assert_serves()
+
+    def test_connections_beyond_the_limits_are_refused_and_room_comes_back(self):
+        for flag, status in (("--max-connections", 503), ("--max-connections-per-client", 429)):
+            with self.subTest(flag):
+                self.start(flag, "10", name=f"router{flag}")
+                inside = [self.connect(b"") for _ in range(10)]
+                wait_until(lambda: self.router.alive, 1)
+                data, _ = exchange(self.router.port, REQUEST + b"\r\n")
+                answer, = strict_http.read_answers(data, ended=True)
+                self.assertEqual((answer.status, answer.closes), (status, True), data)
+                for sock in inside:
+                    sock.close()
+                wait_until(lambda: self.status_of(REQUEST + b"\r\n") == 200, 10, "room")
+
+
+if __name__ == "__main__":
+    main()
