@@ -63,7 +63,8 @@ void add_balancing(OptionTable& table, RouterSettings& c) {
 
 void add_health(OptionTable& table, RouterSettings& c) {
   table
-      .duration("health_interval", c.health_interval, 0s, kDay, "time between two probes of an instance; 0 = no probes")
+      .duration("health_interval", c.health_interval, 0s, kDay,
+                "time between two probes of an instance; 0 = one when it is found, none after")
       .duration("health_timeout", c.health_timeout, 10ms, 1h, "a probe must have answered within this")
       .integer("max_errors", c.max_errors, 1, 1'000'000, "failed probes in a row that take an instance out")
       .integer("healthy_after", c.healthy_after, 1, 1'000'000, "good probes in a row that bring it back")

@@ -9,7 +9,7 @@ from support.case import main
 from support.raw_upstream import read_until_end
 from support.router_limits import KIB, MIB, REQUEST, LimitTest
 from support.router_process import run_router
-from support.waiting import let_time_pass, patience
+from support.waiting import let_time_pass, patience, wait_until
 
 
 class Limits(LimitTest):
@@ -107,10 +107,11 @@ class Limits(LimitTest):
             self.assertTrue(connection.is_closed_by_peer())
             self.assertTrue(0.9 <= time.monotonic() - begun <= patience(3))
 
-    def test_health_interval_zero_means_no_probes(self):
+    def test_health_interval_zero_means_one_probe_when_an_instance_is_found_and_none_after(self):
         self.start("--health-interval", "0")
+        wait_until(lambda: self.upstream.probes, 10, "the first probe")
         let_time_pass(1)
-        self.assertEqual(self.upstream.probes, 0)
+        self.assertEqual(self.upstream.probes, 1)
         self.assert_serves()
 
 

@@ -29,9 +29,9 @@ class Outlier {
   /// An answer began: growth starts over, and the trial after an ejection is passed. Failures in the window stay
   /// counted.
   void succeeded();
-  /// A good probe: the count starts over. Returns whether the ejection ends by it: yes when a connection was refused
-  /// meanwhile (it was down and is up again); one for max_fails alone stays until fail_timeout is over (its probes were
-  /// fine all the time).
+  /// A good probe. Returns whether the ejection ends by it: yes when a connection was refused meanwhile (it was down and
+  /// is up again), and then the count starts over; one for max_fails alone stays until fail_timeout is over, and its
+  /// failures stay counted (its probes were fine all the time).
   bool probed_good();
 
   [[nodiscard]] std::int64_t fails() const { return fails_; }

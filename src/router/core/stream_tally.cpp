@@ -59,8 +59,10 @@ std::string_view data_of(std::string_view line) {
 Usage find_usage(std::string_view text) {
   // Inside of a JSON string the quotes would be escaped, so this can only be a key (or a value: no colon follows).
   constexpr std::string_view kName = "\"usage\"";
+  constexpr int kMostCandidates = 8;  // an engine has one; more is somebody who wants to keep us busy
   Usage usage;
-  for (std::size_t name = text.rfind(kName); name != std::string_view::npos;
+  int candidates = 0;
+  for (std::size_t name = text.rfind(kName); name != std::string_view::npos && ++candidates <= kMostCandidates;
        name = name == 0 ? std::string_view::npos : text.rfind(kName, name - 1)) {
     const std::size_t at = value_after(text, name + kName.size());
     if (at == std::string_view::npos || text[at] != '{') continue;

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -59,7 +60,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   [[nodiscard]] bool counted_by_client() const { return counted_by_client_; }
 
  private:
-  static constexpr int kReadsAtOnce = 16;
+  static constexpr int kReadsAtOnce = 4;
   enum class State : std::uint8_t {
     handshake,
     idle,  ///< between requests; nothing of the next one is there
@@ -79,6 +80,16 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   };
 
   // session_input.cpp
+  void take_events(IoEvents events);
+  /// Lack of memory ends this connection, and no other.
+  template <class Work>
+  void guarded(const Work& work) {
+    try {
+      work();
+    } catch (const std::bad_alloc&) {
+      close(true);
+    }
+  }
   void read_client();
   void resume_later();                     ///< a fast peer is not read for ever: the others come first
   bool take_input(std::string_view data);  ///< false: stop reading for now
@@ -105,6 +116,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   void give_up_waiting();
 
   // session_attempt.cpp
+  void take_upstream_events(IoEvents events);
   void begin_attempt(const PickResult& picked);
   void connect_upstream(bool fresh);
   void try_address();
@@ -147,6 +159,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   void run_tunnel();
 
   void on_timer(TimePoint now);
+  void time_out(TimePoint now);
   void arm(Duration after);
   [[nodiscard]] TimePoint now() const;
   void set_buffered(std::uint64_t bytes);
@@ -160,8 +173,10 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   bool client_readable_ = false;
   bool client_writable_ = true;
   bool client_closed_ = false;  ///< its sending side has ended
-  bool in_dispatch_ = false;    ///< guards against recursion through next_request
+  bool resume_posted_ = false, up_resume_posted_ = false;
+  bool in_dispatch_ = false;  ///< guards against recursion through next_request
   bool registered_ = false;
+  bool served_ = false;       ///< has had an answer
   bool answer_done_ = false;  ///< everything of the answer was taken over
   std::string client_text_;   ///< address as logged and forwarded (behind a trusted proxy: the one it names)
   std::string peer_text_;

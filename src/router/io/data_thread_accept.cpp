@@ -68,6 +68,9 @@ void DataThread::welcome(int fd, const IpAddress& peer) {
                                      full ? "too many connections" : "too many connections from this address"),
                         {}, true, false, 11, "Retry-After: 1\r\n");
       [[maybe_unused]] const auto sent = ::send(fd, made.data(), made.size(), MSG_NOSIGNAL);
+      // Closing over the unread request would reset the connection, and the answer with it.
+      ::shutdown(fd, SHUT_WR);
+      [[maybe_unused]] const auto read = ::recv(fd, in_bytes.get(), kInBytes, MSG_DONTWAIT);
     }
     ::close(fd);
     return;

@@ -144,6 +144,10 @@ void ClientSession::send_request() {
 }
 
 void ClientSession::on_upstream_io(IoEvents events) {
+  guarded([this, events] { take_upstream_events(events); });
+}
+
+void ClientSession::take_upstream_events(IoEvents events) {
   switch (state_) {
     case State::connecting: {
       if (!events.writable && !events.peer_closed) {

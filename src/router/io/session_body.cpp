@@ -1,10 +1,15 @@
+#include <algorithm>
+
 #include "router/io/client_session.hpp"
 #include "router/io/data_thread.hpp"
 
 namespace svc::router {
 namespace {
 
-constexpr std::size_t kBufferedStep = 64 * 1024;
+// What is set aside at once for a body that was only announced: addresses, not memory, until bytes come.
+constexpr std::size_t kFirstReserve = 1U << 20U;
+// Of what has come, counted in DataPlane::buffered_bytes.
+constexpr std::size_t kCountStep = 16U << 10U;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
@@ -25,7 +30,7 @@ std::size_t ClientSession::begin_body(std::string_view head_bytes, std::string_v
     return take_body_chunks(rest);
   }
   body_expected_ = *head.content_length;
-  thread_.take_buffer(x_.body, body_expected_);
+  thread_.take_buffer(x_.body, std::min<std::size_t>(body_expected_, kFirstReserve));
   x_.body.append(rest);
   set_buffered(x_.body.size());
   return rest.size();
@@ -33,7 +38,11 @@ std::size_t ClientSession::begin_body(std::string_view head_bytes, std::string_v
 
 bool ClientSession::read_body() {
   const bool chunked = body_chunks_ != nullptr;
-  const std::size_t room = chunked ? DataThread::kInBytes : body_expected_ - x_.body.size();
+  if (!chunked && x_.body.room() == 0) {
+    x_.body.reserve(std::min<std::size_t>(body_expected_, x_.body.capacity() * 2));
+  }
+  const std::size_t room =
+      chunked ? DataThread::kInBytes : std::min<std::size_t>(body_expected_ - x_.body.size(), x_.body.room());
   char* into = chunked ? thread_.in_bytes.get() : x_.body.tail();
   const IoResult got = client_.read(into, room);
   if (got.status == IoStatus::blocked) {
@@ -56,7 +65,7 @@ bool ClientSession::read_body() {
     }
   } else {
     x_.body.grow(got.bytes);
-    if (x_.body.size() - buffered_ >= kBufferedStep || x_.body.size() == body_expected_) {
+    if (x_.body.size() - buffered_ >= kCountStep || x_.body.size() == body_expected_) {
       set_buffered(x_.body.size());
     }
     if (state_ == State::body && x_.body.size() == body_expected_) {
@@ -91,8 +100,10 @@ std::size_t ClientSession::take_body_chunks(std::string_view data) {
 
 void ClientSession::body_complete() {
   RequestHead& head = thread_.request_head;
-  // It was accepted once; the views into the first reading are gone.
-  const HeadReading again = read_request_head(raw_head_, 0, thread_.head_limits, head);
+  // It was accepted once, perhaps under other limits; the views into the first reading are gone.
+  RequestHeadLimits as_read_before;
+  as_read_before.head_bytes = raw_head_.size() + 1;
+  const HeadReading again = read_request_head(raw_head_, 0, as_read_before, head);
   if (again.state != HeadState::complete) {
     x_.keep_alive = false;
     refuse(FailureReason::internal_error, "the request head could not be read again");

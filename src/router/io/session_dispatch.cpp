@@ -219,7 +219,7 @@ void ClientSession::find_upstream(const RequestHead* head, std::string_view body
   context.random = thread_.random();
   context.tried = x_.tried;
   auto& queues = thread_.plane().queues;
-  if (!x_.waiting && x_.attempts == 0 && queues.waiting_in_all() > 0 && queues.waiting(x_.group->model) > 0) {
+  if (!x_.waiting && x_.attempts == 0 && queues.waiting_in_all() > 0 && queues.others_first(x_.group->model)) {
     build_request(*head, body, body_is_own, "-");  // others wait for this model: their turn comes first
     join_queue();
     return;
@@ -236,6 +236,7 @@ void ClientSession::find_upstream(const RequestHead* head, std::string_view body
     }
     return;
   }
+  x_.upstream = picked.upstream;  // counted in its in_flight from here on
   pool_ = &thread_.pool_of(*picked.upstream);
   const std::string& host = pool_->host();
   if (head != nullptr) {

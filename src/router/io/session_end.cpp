@@ -38,6 +38,7 @@ void ClientSession::answer_sent() {
 }
 
 void ClientSession::answer_cut(FailureReason reason) {
+  x_.total_deadline = TimePoint::max();  // the last words may take write_timeout
   x_.reason = reason;
   blame(reason);
   end_attempt(false);

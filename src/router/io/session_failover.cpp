@@ -61,7 +61,7 @@ void ClientSession::end_attempt(bool reusable) {
   }
   x_.upstream->live->in_flight.fetch_sub(1, std::memory_order_relaxed);
   auto& queues = thread_.plane().queues;
-  if (queues.waiting_in_all() > 0) {
+  if (thread_.settings().settings.queue.max_waiting > 0) {  // counted also when nobody waits: one may be about to
     if (x_.upstream->spec.models.empty()) {
       queues.slot_freed_any();
     }

@@ -28,6 +28,10 @@ void ClientSession::start() {
 }
 
 void ClientSession::on_io(IoEvents events) {
+  guarded([this, events] { take_events(events); });
+}
+
+void ClientSession::take_events(IoEvents events) {
   client_readable_ = client_readable_ || events.readable;
   client_writable_ = client_writable_ || events.writable;
   client_closed_ = client_closed_ || events.peer_closed;
@@ -99,7 +103,13 @@ void ClientSession::on_io(IoEvents events) {
 }
 
 void ClientSession::resume_later() {
-  thread_.with_session(id_, [](ClientSession& session) { session.on_io({}); });
+  if (!resume_posted_) {
+    resume_posted_ = true;
+    thread_.with_session(id_, [](ClientSession& session) {
+      session.resume_posted_ = false;
+      session.on_io({});
+    });
+  }
 }
 
 void ClientSession::read_client() {
@@ -150,7 +160,7 @@ void ClientSession::read_client() {
   }
   if (state_ == State::idle) {
     in_.release();
-    arm(thread_.idle_timeout());
+    arm(served_ ? thread_.idle_timeout() : thread_.settings().settings.header_timeout);
   }
 }
 
@@ -239,6 +249,7 @@ bool ClientSession::begin_request(std::string_view data, std::size_t head_bytes)
 
 void ClientSession::next_request() {
   state_ = State::idle;
+  served_ = true;
   answer_done_ = false;
   thread_.give_back(x_.body);
   x_.reset();

@@ -24,6 +24,8 @@ void ClientSession::set_buffered(std::uint64_t bytes) {
   if (bytes == buffered_) {
     return;
   }
+  thread_.counters().buffered_bytes.fetch_add(static_cast<std::int64_t>(bytes) - static_cast<std::int64_t>(buffered_),
+                                              std::memory_order_relaxed);
   auto& total = thread_.plane().buffered_bytes;
   const std::uint64_t all = total.fetch_add(bytes - buffered_, std::memory_order_relaxed) + (bytes - buffered_);
   const bool grew = bytes > buffered_;
@@ -37,9 +39,6 @@ void ClientSession::set_buffered(std::uint64_t bytes) {
 bool ClientSession::send_client(std::string_view first, std::string_view second) {
   if (!out_.empty()) {
     out_.append(first).append(second);
-    if (client_writable_) {
-      flush_client();
-    }
     return false;
   }
   const IoResult result = client_.write(first, second);
@@ -85,6 +84,8 @@ void ClientSession::flush_client() {
   } else if (state_ == State::relaying) {
     arm(thread_.settings().settings.proxy_timeout);
     read_upstream();
+  } else if (state_ == State::body) {
+    arm(thread_.settings().settings.body_timeout);
   }
 }
 
@@ -215,6 +216,10 @@ void ClientSession::cut() {
 }
 
 void ClientSession::on_timer(TimePoint at) {
+  guarded([this, at] { time_out(at); });
+}
+
+void ClientSession::time_out(TimePoint at) {
   const bool total = at >= x_.total_deadline;
   if (total) {
     x_.total_deadline = TimePoint::max();

@@ -11,7 +11,7 @@ void ClientSession::join_queue() {
   if (x_.waiting) {
     plane.queues.rejoin_front(x_.ticket, wake, !x_.tried.empty());
   } else {
-    if (plane.queues.join(x_.group->model, now(), wake, x_.ticket) == WaitQueues::Joined::full) {
+    if (plane.queues.join(x_.group->model, now(), wake, x_.ticket, !x_.tried.empty()) == WaitQueues::Joined::full) {
       refuse(FailureReason::queue_full, "the queue for model '" + x_.group->model + "' is full", {},
              plane.queues.retry_after(x_.group->model, now()));
       return;

@@ -15,7 +15,13 @@ constexpr std::int64_t kHeardStepNs = 50'000'000;
 void ClientSession::read_upstream() {
   for (int reads = 0; up_ != nullptr && up_->readable && out_.empty(); ++reads) {
     if (reads == kReadsAtOnce) {
-      thread_.with_session(id_, [](ClientSession& session) { session.on_upstream_io({}); });
+      if (!up_resume_posted_) {
+        up_resume_posted_ = true;
+        thread_.with_session(id_, [](ClientSession& session) {
+          session.up_resume_posted_ = false;
+          session.on_upstream_io({});
+        });
+      }
       return;
     }
     const IoResult got = up_->transport.read(thread_.relay_bytes.get(), DataThread::kRelayBytes);

@@ -1,5 +1,6 @@
 #include "router/io/wait_queues.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace svc::router {
@@ -25,17 +26,17 @@ QueueSettings WaitQueues::settings() const {
 
 WaitQueues::Wake WaitQueues::take_head(Queue& queue) { return take(queue, queue.entries.begin()); }
 
-WaitQueues::Wake WaitQueues::take(Queue& queue, std::map<std::uint64_t, Wake>::iterator entry) {
-  Wake wake = std::move(entry->second);
+WaitQueues::Wake WaitQueues::take(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry) {
+  Wake wake = std::move(entry->second.wake);
   queue.awake = entry->first;
   queue.entries.erase(entry);
   waiting_.fetch_sub(1);
   return wake;
 }
 
-void WaitQueues::enter(Queues::iterator queue, std::uint64_t id, Wake wake, std::unique_lock<std::mutex>& lock) {
+void WaitQueues::enter(Queues::iterator queue, std::uint64_t id, Entry entry, std::unique_lock<std::mutex>& lock) {
   if (queue->second.awake == id) queue->second.awake.reset();
-  queue->second.entries.emplace(id, std::move(wake));
+  queue->second.entries.emplace(id, std::move(entry));
   waiting_.fetch_add(1);
   if (queue->second.awake) return;  // that one's end wakes the next
   const std::uint64_t epoch = epoch_of(queue->first);
@@ -47,7 +48,15 @@ void WaitQueues::enter(Queues::iterator queue, std::uint64_t id, Wake wake, std:
   head();
 }
 
-WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket) {
+bool WaitQueues::others_first(std::string_view model) const {
+  const std::lock_guard guard(lock_);
+  const auto queue = queues_.find(model);
+  if (queue == queues_.end()) return false;
+  const auto& entries = queue->second.entries;
+  return std::any_of(entries.begin(), entries.end(), [](const auto& item) { return !item.second.picky; });
+}
+
+WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket, bool picky) {
   std::unique_lock lock(lock_);
   if (settings_.max_waiting == 0) return Joined::full;
   auto queue = queues_.find(model);
@@ -56,7 +65,7 @@ WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake 
   ticket.model = model;
   ticket.id = next_id_++;
   ticket.since = now;
-  enter(queue, ticket.id, std::move(wake), lock);
+  enter(queue, ticket.id, {std::move(wake), picky}, lock);
   return Joined::waiting;
 }
 
@@ -65,7 +74,7 @@ void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake, bool pass_on) {
   if (pass_on) {
     Queue& queue = queues_.try_emplace(ticket.model).first->second;
     if (const auto behind = queue.entries.upper_bound(ticket.id); behind != queue.entries.end()) {
-      queue.entries.emplace(ticket.id, std::move(wake));
+      queue.entries.emplace(ticket.id, Entry{std::move(wake), true});
       waiting_.fetch_add(1);
       const Wake next = take(queue, behind);
       lock.unlock();
@@ -73,7 +82,7 @@ void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake, bool pass_on) {
       return;
     }
   }
-  enter(queues_.try_emplace(ticket.model).first, ticket.id, std::move(wake), lock);
+  enter(queues_.try_emplace(ticket.model).first, ticket.id, {std::move(wake), pass_on}, lock);
 }
 
 bool WaitQueues::leave(const Ticket& ticket) {
@@ -86,7 +95,7 @@ bool WaitQueues::leave(const Ticket& ticket) {
     if (queue->second.awake == ticket.id) queue->second.awake.reset();
     return false;
   }
-  wake = std::move(entry->second);
+  wake = std::move(entry->second.wake);
   queue->second.entries.erase(entry);
   waiting_.fetch_sub(1);
   return true;

@@ -48,7 +48,10 @@ class WaitQueues {
 
   /// `model`: the served name (a router serves a bounded number of them); "" for a request that names none.
   /// `ticket` is filled in.
-  Joined join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket);
+  /// `picky`: what becomes free may not be for this request (it has failed there already).
+  Joined join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket, bool picky = false);
+  /// Do requests wait that would take any instance? Then a new one has to join them rather than pick.
+  [[nodiscard]] bool others_first(std::string_view model) const;
   /// Woken in vain: back to its old place among those who wait, whatever the bound.
   /// `pass_on`: what is free is not for this request (it has failed there already): the next one behind it is woken.
   void rejoin_front(const Ticket& ticket, Wake wake, bool pass_on = false);
@@ -71,8 +74,12 @@ class WaitQueues {
   [[nodiscard]] unsigned retry_after(std::string_view model, TimePoint now) const;
 
  private:
+  struct Entry {
+    Wake wake;
+    bool picky = false;
+  };
   struct Queue {
-    std::map<std::uint64_t, Wake> entries;  // by ticket id, which is the order of arrival
+    std::map<std::uint64_t, Entry> entries;  // by ticket id, which is the order of arrival
     // Woken, and neither served nor back nor gone. Only one at a time: two on their way could overtake each other.
     std::optional<std::uint64_t> awake;
     std::uint64_t epoch_seen = 0;  // of the last time that the head was woken
@@ -80,9 +87,9 @@ class WaitQueues {
   };
   using Queues = std::map<std::string, Queue, std::less<>>;
 
-  void enter(Queues::iterator queue, std::uint64_t id, Wake wake, std::unique_lock<std::mutex>& lock);
+  void enter(Queues::iterator queue, std::uint64_t id, Entry entry, std::unique_lock<std::mutex>& lock);
   [[nodiscard]] Wake take_head(Queue& queue);
-  [[nodiscard]] Wake take(Queue& queue, std::map<std::uint64_t, Wake>::iterator entry);
+  [[nodiscard]] Wake take(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry);
   void wake_heads(std::unique_lock<std::mutex>& lock, Queues::iterator first, Queues::iterator second);
   /// How many slots were freed that the model's requests might have used. May count those of others, never too few.
   [[nodiscard]] std::uint64_t epoch_of(std::string_view model) const;
