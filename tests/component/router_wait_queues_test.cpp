@@ -47,8 +47,11 @@ TEST(RouterWaitQueues, FirstCome_FirstWoken) {
   s.queues.slot_freed("m");
   EXPECT_EQ(s.taken(), Names{"a"});
   s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), Names{});  // "a" is on its way: nobody may overtake it
+  s.queues.count_served("m", kStart);
   EXPECT_EQ(s.taken(), Names{"b"});
   EXPECT_EQ(s.queues.waiting_in_all(), 0U);
+  s.queues.count_served("m", kStart);
   s.queues.slot_freed("m");
   EXPECT_EQ(s.taken(), Names{});
 }
@@ -102,20 +105,36 @@ TEST(RouterWaitQueues, SlotFreedAny_WakesEveryHead) {
 TEST(RouterWaitQueues, WokenInVain_KeepsItsPlace) {
   Subject s;
   const Ticket a = s.join("m", "a");
-  const Ticket b = s.join("m", "b");
+  s.join("m", "b");
   s.join("m", "c");
   s.queues.slot_freed("m");
-  s.queues.slot_freed("m");
-  EXPECT_EQ(s.taken(), (Names{"a", "b"}));
-  Ticket d;
-  EXPECT_EQ(s.queues.join("m", kStart, s.wake("d"), d), Joined::waiting);
-  EXPECT_EQ(s.queues.join("m", kStart, s.wake("e"), d), Joined::waiting);
-  s.queues.rejoin_front(b, s.wake("b"));
+  EXPECT_EQ(s.taken(), Names{"a"});
+  s.join("m", "d");                       // the place of "a" is free while it is on its way
   s.queues.rejoin_front(a, s.wake("a"));  // also above the bound
-  EXPECT_EQ(s.queues.waiting("m"), 5U);
+  EXPECT_EQ(s.queues.waiting("m"), 4U);
   EXPECT_EQ(s.taken(), Names{});
-  for (int i = 0; i < 5; ++i) s.queues.slot_freed("m");
-  EXPECT_EQ(s.taken(), (Names{"a", "b", "c", "d", "e"}));
+  Names order;
+  s.queues.slot_freed("m");
+  for (int i = 0; i < 4; ++i) {
+    for (const auto& name : s.taken()) order.push_back(name);
+    s.queues.count_served("m", kStart);
+  }
+  EXPECT_EQ(order, (Names{"a", "b", "c", "d"}));
+}
+
+TEST(RouterWaitQueues, PassedOn_TheNextOneLooksAndTheOrderStays) {
+  Subject s;
+  Ticket picky;
+  EXPECT_EQ(s.queues.join("m", kStart, s.wake("picky"), picky, true), Joined::waiting);
+  EXPECT_FALSE(s.queues.others_first("m"));
+  s.join("m", "b");
+  EXPECT_TRUE(s.queues.others_first("m"));
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), Names{"picky"});
+  s.queues.rejoin_front(picky, s.wake("picky"), true);
+  EXPECT_EQ(s.taken(), Names{"b"});
+  s.queues.count_served("m", kStart);
+  EXPECT_EQ(s.taken(), Names{"picky"});
 }
 
 TEST(RouterWaitQueues, RoomWhileNobodyWaited_WakesWhoJoins) {

@@ -92,7 +92,12 @@ TEST_F(RouterWatcherTest, Warming_NothingIsForgottenUntilItEnds) {
     switch (fake_.targets.size()) {
       case 1:
       case 2: return stamped_list({"b"}, 1, true);
-      case 3: EXPECT_EQ(target, "/services?since=1&epoch=e1&wait=10000ms"); return stamped_list({"c"}, 2);
+      case 3:  // an explicit removal would come here
+        EXPECT_EQ(target, "/services?changes=true&since=1&epoch=e1&wait=10000ms");
+        return stamped({{"changes", json::array()}}, 1);
+      case 4:
+        EXPECT_EQ(target, "/services") << "it is warm: what is not listed now is gone";
+        return stamped_list({"c"}, 2);
       default: EXPECT_EQ(target, "/services?changes=true&since=2&epoch=e1&wait=10000ms"); return std::nullopt;
     }
   });
@@ -104,7 +109,7 @@ TEST_F(RouterWatcherTest, Warming_NothingIsForgottenUntilItEnds) {
   run([](RouterWatcherTest& t, std::string& names) -> asio::awaitable<void> {
     co_await t.until([&t] { return t.lists_ == "I"; }, "the first list");
     names = t.names();
-    co_await t.until([&t] { return t.fake_.targets.size() == 4; }, "the watch");
+    co_await t.until([&t] { return t.fake_.targets.size() == 5; }, "the watch");
     co_await t.end();
   }(*this, in_between));
   EXPECT_EQ(in_between, "a b");

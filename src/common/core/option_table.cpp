@@ -206,7 +206,9 @@ OptionTable& OptionTable::text_map(std::string key, TextMap& target, std::string
     return true;
   };
   std::vector<std::string> pairs;
-  for (const auto& [from, to] : target) pairs.push_back(from + "=" + to);
+  for (const auto& [from, to] : target) {
+    pairs.emplace_back(from).append("=").append(to);
+  }
   return add(option(std::move(key), "map", "", std::move(help), words(pairs, ",")),
              {read, lex_map, [&target] { return ordered_json(target); }});
 }

@@ -27,17 +27,22 @@ struct IoEvents {
 /// What a registered descriptor calls. The loop does not own it.
 class IoHandler {
  public:
-  virtual void on_io(IoEvents events) = 0;
+  IoHandler() = default;
+  virtual ~IoHandler() = default;
+  IoHandler(const IoHandler&) = delete;
+  IoHandler& operator=(const IoHandler&) = delete;
 
- protected:
-  ~IoHandler() = default;
+  virtual void on_io(IoEvents events) = 0;
 };
 
 /// Base of objects that end in the middle of a round of events: they are handed to retire() and deleted after the round,
 /// since events of theirs may still be queued in it.
 class Retirable {
  public:
+  Retirable() = default;
   virtual ~Retirable() = default;
+  Retirable(const Retirable&) = delete;
+  Retirable& operator=(const Retirable&) = delete;
 };
 
 class EventLoop {

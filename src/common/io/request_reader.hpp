@@ -32,6 +32,7 @@ class RequestReader {
   enum class Step { more, done, refused };  ///< more: receive() something first
 
   RequestReader() = default;
+  ~RequestReader() = default;
   RequestReader(const RequestReader&) = delete;  // the parser refers to members
   RequestReader& operator=(const RequestReader&) = delete;
 

@@ -44,10 +44,18 @@ Signals::Signals(boost::asio::io_context& io, SignalHandlers handlers)
 
 Signals::~Signals() {
   close();
+  // What is left to do is leaving: an impatient signal must not turn the exit code into its own. Blocked meanwhile, since
+  // clear() brings the default action back for a moment.
+  sigset_t impatient;
+  sigset_t before;
+  sigemptyset(&impatient);
+  sigaddset(&impatient, SIGTERM);
+  sigaddset(&impatient, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &impatient, &before);
   state_->set.clear();
-  // What is left to do is leaving: an impatient signal must not turn the exit code into its own.
   std::signal(SIGTERM, SIG_IGN);
   std::signal(SIGINT, SIG_IGN);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Signals::close() {

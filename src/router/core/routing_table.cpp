@@ -1,6 +1,7 @@
 #include "router/core/routing_table.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -77,7 +78,7 @@ class GroupMaker {
       const auto& live = *upstream->live;
       const bool takes_part = (cache_type.empty() || upstream->spec.cache_type == cache_type) &&
                               (ejected_too ? live.usable_in_panic() : live.usable(now_));
-      const auto percent = static_cast<std::uint64_t>(ramp_share(live, settings_.slow_start, now_) * 100 + 0.5);
+      const auto percent = static_cast<std::uint64_t>(std::lround(ramp_share(live, settings_.slow_start, now_) * 100));
       weights.push_back(takes_part ? weight_of(*upstream) * percent : 0);
     }
     return Rotation(Rotation::smooth_order(weights));

@@ -40,6 +40,8 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   /// `counted`: the connection is counted against its client's limit.
   ClientSession(DataThread& thread, int fd, IpAddress peer, std::uint64_t id, bool counted);
   ~ClientSession() override;
+  ClientSession(const ClientSession&) = delete;
+  ClientSession& operator=(const ClientSession&) = delete;
 
   void start();
   void on_io(IoEvents events) override;

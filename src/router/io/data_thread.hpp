@@ -80,6 +80,8 @@ class DataThread {
    public:
     explicit Listener(DataThread& thread) : thread_(thread) {}
     void on_io(IoEvents) override { thread_.accept_some(); }
+
+   private:
     DataThread& thread_;
   };
   void run();

@@ -68,6 +68,8 @@ class HealthMonitor {
   HealthMonitor(asio::any_io_executor executor, HttpClient& client, Random& random, OutlierBoard& outliers,
                 MonitorRules rules, MonitorCallbacks callbacks);
   ~HealthMonitor();
+  HealthMonitor(const HealthMonitor&) = delete;
+  HealthMonitor& operator=(const HealthMonitor&) = delete;
 
   void start(TaskGroup& tasks);
   void stop();

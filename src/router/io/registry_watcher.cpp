@@ -177,6 +177,7 @@ Result<bool> RegistryWatcher::take(Question question, const Result<HttpReply>& r
   if (early && answer->changes.empty()) rest_ = std::min(settings_.sync_interval, kRestAfterTrouble);
   need_whole_list_ = !take_changes(*answer);
   if (warming_ && !answer->warming && !need_whole_list_) {
+    rest_ = Duration::zero();
     need_whole_list_ = true;  // while it was warming nothing was dropped for not being listed: now that counts
     return true;
   }

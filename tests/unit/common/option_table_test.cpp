@@ -252,7 +252,7 @@ TEST(OptionTable, Map_IsReadFromEveryOrigin) {
   EXPECT_EQ(table.options()[0].default_text, "a=b");
   EXPECT_EQ(message(table.set("aliases", " x = y ,u=v=w", "--aliases")), "");
   EXPECT_EQ(settings.aliases, (OptionTable::TextMap{{"u", "v=w"}, {"x", "y"}}));
-  EXPECT_EQ(table.values()["aliases"], json({{"u", "v=w"}, {"x", "y"}}));
+  EXPECT_EQ(table.values()["aliases"], nlohmann::ordered_json({{"u", "v=w"}, {"x", "y"}}));
   EXPECT_EQ(message(table.read_json(json{{"aliases", {{"c", "d"}}}})), "");
   EXPECT_EQ(settings.aliases, (OptionTable::TextMap{{"c", "d"}}));
   EXPECT_EQ(message(table.set("aliases", "", "--aliases")), "");
