@@ -17,7 +17,7 @@ struct Endpoint {
   /// "host:port", "[v6]:port".
   [[nodiscard]] std::string to_string() const;
 
-  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;  // NOLINT(modernize-use-nullptr): false
 };
 
 /// "host:port" or "[v6]:port"; the port is decimal digits, 1 to 65535. Error: client's, quotes the text.

@@ -34,7 +34,7 @@ class IpAddress {
   /// 4 bytes used for IPv4 (the rest 0), 16 for IPv6; network byte order.
   [[nodiscard]] const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
 
-  friend auto operator<=>(const IpAddress&, const IpAddress&) = default;
+  friend auto operator<=>(const IpAddress&, const IpAddress&) = default;  // NOLINT(modernize-use-nullptr): false
 
  private:
   IpAddress(bool v4, const std::array<std::uint8_t, 16>& bytes) : v4_(v4), bytes_(bytes) {}

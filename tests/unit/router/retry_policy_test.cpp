@@ -11,7 +11,6 @@ using Phase = AttemptPhase;
 using Reason = FailureReason;
 using Verdict = RetryVerdict;
 
-constexpr Phase kPhases[] = {Phase::connecting, Phase::sending, Phase::waiting, Phase::answering, Phase::relaying};
 
 FailedAttempt attempt_of(Reason reason, Phase phase, std::string_view method, bool reused = false) {
   FailedAttempt attempt;
