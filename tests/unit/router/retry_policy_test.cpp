@@ -11,7 +11,6 @@ using Phase = AttemptPhase;
 using Reason = FailureReason;
 using Verdict = RetryVerdict;
 
-
 FailedAttempt attempt_of(Reason reason, Phase phase, std::string_view method, bool reused = false) {
   FailedAttempt attempt;
   attempt.reason = reason;
