@@ -209,7 +209,7 @@ class AllDown(HealthTest):
 class Return(HealthTest):
     def test_p11_row_15_one_that_is_back_is_in_rotation_within_1500_ms(self):
         sims = self.start_sims(3)
-        router = self.start_router(sims, args=["--threads=1"])
+        router = self.start_router(sims, args=["--threads=1", "--health-interval=500ms"])
 
         def measure():
             sims[0].kill()
@@ -222,7 +222,7 @@ class Return(HealthTest):
 
     def test_p11_one_that_is_back_begins_with_a_tenth_and_grows_to_its_share(self):
         sims = self.start_sims(2)
-        router = self.start_router(sims, config={"slow_start": "4s"})
+        router = self.start_router(sims, config={"slow_start": "4s", "health_interval": "500ms"})
         self.assertEqual([item["slow_start_share"] for item in router.services().values()], [1, 1])  # not at the start
         sims[0].kill()
         router.wait_state("sim-0", "down")

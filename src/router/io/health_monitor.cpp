@@ -243,7 +243,9 @@ void HealthMonitor::conclude(Watched& watched, const Finding& finding) {
   const bool verdict_changed = watched.judge.probed(finding.finding, rules_.health);
   const ProbeVerdict verdict = watched.judge.verdict();
   live->verdict = verdict;
-  const bool ejection_ended = good && outliers_.probed_good(live);
+  // Down or hung before, and well again: most likely another process, to which the old failures do not belong.
+  const bool recovered = good && is_out(before) && verdict == ProbeVerdict::up;
+  const bool ejection_ended = recovered ? outliers_.came_back(live) : good && outliers_.probed_good(live);
   const bool back = (verdict_changed && verdict == ProbeVerdict::up) || ejection_ended;
   const bool ramp = ejection_ended || is_out(before) || watched.came_again;
   if (back && ramp) begin_ramp(watched, now);

@@ -25,6 +25,13 @@ void OutlierBoard::forgive(const LivePtr& live) {
   live->had_failures.store(false, std::memory_order_relaxed);
 }
 
+bool OutlierBoard::came_back(const LivePtr& live) {
+  const std::lock_guard guard(lock_);
+  outliers_.erase(std::weak_ptr<UpstreamLive>(live));
+  live->had_failures.store(false, std::memory_order_relaxed);
+  return live->ejected_until_ns.exchange(0, std::memory_order_relaxed) != 0;
+}
+
 bool OutlierBoard::probed_good(const LivePtr& live) {
   if (!live->had_failures.load(std::memory_order_relaxed) &&
       live->ejected_until_ns.load(std::memory_order_relaxed) == 0) {

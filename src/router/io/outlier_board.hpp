@@ -29,6 +29,8 @@ class OutlierBoard {
   }
   /// A good probe. True: the ejection ended by it, and ejected_until_ns says so already.
   bool probed_good(const LivePtr& live);
+  /// It was down, or hung, and is well again: its failures are forgotten. True: an ejection ended by it.
+  bool came_back(const LivePtr& live);
 
  private:
   void forgive(const LivePtr& live);
