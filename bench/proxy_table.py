@@ -13,6 +13,8 @@ import platform
 import statistics
 import sys
 
+import page
+
 BEGIN, END = "<!-- proxy benchmark: begin -->", "<!-- proxy benchmark: end -->"
 PEERS = ("nginx", "haproxy")
 ORDER = ("direct", *PEERS, "router")
@@ -174,19 +176,5 @@ def text_of(folder):
     return "\n".join([*lines, facts_line(folder)])
 
 
-def main():
-    if len(sys.argv) not in (2, 3) or sys.argv[1] in ("-h", "--help"):
-        print(__doc__)
-        return 0 if "-h" in sys.argv or "--help" in sys.argv else 2
-    text = text_of(pathlib.Path(sys.argv[1]))
-    print(text)
-    if len(sys.argv) == 3:
-        page = pathlib.Path(sys.argv[2])
-        before, rest = page.read_text(encoding="utf-8").split(BEGIN, 1)
-        after = rest.split(END, 1)[1]
-        page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(page.run(__doc__, text_of, BEGIN, END))

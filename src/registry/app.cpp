@@ -3,6 +3,7 @@
 #include <boost/asio/io_context.hpp>
 #include <optional>
 
+#include "common/core/hex_text.hpp"
 #include "common/core/time_text.hpp"
 #include "common/io/bearer_auth.hpp"
 #include "common/io/port_file.hpp"
@@ -15,11 +16,8 @@ namespace svc::registry {
 namespace {
 
 std::string make_epoch(Random& random) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
-  for (std::uint64_t bits = random(), i = 0; i < 16; ++i, bits >>= 4U) {
-    text += kDigits[bits & 15U];
-  }
+  append_hex(text, random());
   return text;
 }
 

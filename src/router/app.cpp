@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/core/hex_text.hpp"
 #include "common/io/asio_aliases.hpp"
 #include "common/io/port_file.hpp"
 #include "common/io/random.hpp"
@@ -44,11 +45,8 @@ std::size_t usable_cores() {
 }
 
 std::string make_pseudonym(Random& random) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string name = "infinilm-router-";
-  for (std::uint64_t bits = random(), i = 0; i < 12; ++i, bits >>= 4U) {
-    name += kDigits[bits & 15U];
-  }
+  append_hex(name, random(), 12);
   return name;
 }
 
@@ -160,7 +158,6 @@ class RouterApp : public DaemonApp {
     log_.info("draining");
     begin_accepting();  // a drain begins with threads that run
     control_.made->begin_drain();
-    plane_->draining.store(true);
     // Shared: a thread may report after the time is up and this frame is gone.
     struct Progress {
       explicit Progress(asio::io_context& io, std::size_t threads) : done(io), left(threads) {}

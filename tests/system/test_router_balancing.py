@@ -259,13 +259,13 @@ class Balancing(RouterTest):
     def test_explain_says_who_gets_the_next_request_and_takes_no_turn(self):
         sims = self.start_sims(3)
         router = self.balancer(sims, {"weight": 5}, {"weight": 1}, {"weight": 1})
-        before = [sim.stats()["requests"] for sim in sims]
+        before = [sim.stats()["generations"] for sim in sims]
         said, got = [], []
         for _ in range(14):
             said.append({self.explain(router)["upstream"] for _ in range(3)})
             got += self.names(router, [chat()])
         self.assertEqual(said, [{name} for name in got])
-        self.assertEqual(sum(sim.stats()["requests"] for sim in sims), sum(before) + 14)
+        self.assertEqual(sum(sim.stats()["generations"] for sim in sims), sum(before) + 14)
         body = self.explain(router, text_bytes=7, client="10.0.0.1", key="k")
         self.assertEqual([body[key] for key in ("model", "served_as", "method", "reason", "panic", "client", "key",
                                                 "text_bytes")],

@@ -237,11 +237,11 @@ class Models(RouterTest):
     def test_an_unknown_model_is_404_and_reaches_nobody(self):
         sim, = self.start_sims(1)
         router = self.start_router([sim])
-        before = sim.stats()["requests"]
+        before = sim.stats()["generations"]
         error = self.assert_openai_error(router.chat(model="nobody"), 404, "model_not_found")
         self.assertEqual((error["param"], error["type"]), ("model", "invalid_request_error"))
         self.assertIn("nobody", error["message"])
-        self.assertEqual(sim.stats()["requests"], before)
+        self.assertEqual(sim.stats()["generations"], before)
 
     def test_unknown_model_status_503_gives_the_original_answer(self):
         sim, = self.start_sims(1)

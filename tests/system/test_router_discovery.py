@@ -48,10 +48,10 @@ class Discovery(RouterTest):
             seconds = self.seconds_until(lambda: router.chat(max_tokens=1).header("x-sim-name") == "sim-1")
             self.assertEqual(registry.call("DELETE", "/services/sim-1").status, 200)
             gone.append(self.seconds_until(lambda: "sim-1" not in router.services()))
-            served = sims[1].stats()["requests"]
+            served = sims[1].stats()["generations"]
             for _ in range(6):
                 self.assertEqual(router.chat(max_tokens=1).header("x-sim-name"), "sim-0")
-            self.assertEqual(sims[1].stats()["requests"], served)
+            self.assertEqual(sims[1].stats()["generations"], served)
             return seconds
         gone = []
         self.assertLessEqual(best_of(5, 0.1, come), 0.1)
@@ -75,10 +75,10 @@ class Discovery(RouterTest):
                 registry.heartbeat("sim-0", json={"status": "draining"})
             seconds = self.seconds_until(lambda: router.state("sim-0") == "draining")
             self.assertLessEqual(best_of(1, 0.1, lambda seconds=seconds: seconds), 0.1)
-            served = sims[0].stats()["requests"]
+            served = sims[0].stats()["generations"]
             for _ in range(6):
                 self.assertEqual(router.chat(max_tokens=1).header("x-sim-name"), "sim-1")
-            self.assertEqual(sims[0].stats()["requests"], served)
+            self.assertEqual(sims[0].stats()["generations"], served)
             registry.heartbeat("sim-0", json={"status": "running"})
             wait_until(lambda: router.state("sim-0") != "draining", 10)
         for stream in streams:

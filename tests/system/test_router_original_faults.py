@@ -18,7 +18,7 @@ class OriginalFaults(RouterTest):
         return registry
 
     def served(self, sims):
-        return [sim.stats()["requests"] for sim in sims]
+        return [sim.stats()["generations"] for sim in sims]
 
     def test_fault_2_a_sync_does_not_revive_a_dead_instance(self):
         """The registry says is_healthy all the time, as the original one does of whatever still has an agent."""

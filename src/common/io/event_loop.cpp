@@ -139,11 +139,6 @@ void EventLoop::run_posted() {
 }
 
 void EventLoop::finish_round() {
-  for (std::size_t i = 0; i < round_end_.size(); ++i) {
-    const auto task = std::move(round_end_[i]);
-    task();
-  }
-  round_end_.clear();
   // What dies may retire more.
   while (!retired_.empty()) {
     std::vector<std::unique_ptr<Retirable>> dying;

@@ -74,9 +74,6 @@ class EventLoop {
   /// Runs `task` on the loop's thread, in the order of posting. Any thread. After the loop has ended it is never run.
   void post(std::function<void()> task);
 
-  /// Runs `task` at the end of the present round: what is better done once for many events.
-  void at_round_end(std::function<void()> task) { round_end_.push_back(std::move(task)); }
-
   /// Until stop().
   void run();
   /// One round: waits at most `limit` for events. For tests and for programs that do other things in between.
@@ -94,7 +91,6 @@ class EventLoop {
   TimePoint now_;
   TimerWheel timers_;
   std::vector<std::unique_ptr<Retirable>> retired_;
-  std::vector<std::function<void()>> round_end_;
   struct Batch;
   std::unique_ptr<Batch> batch_;
   std::atomic<bool> stopping_{false};

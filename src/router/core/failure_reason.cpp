@@ -24,7 +24,6 @@ constexpr Facts facts_of(FailureReason reason) {
     case FailureReason::body_too_large: return {"body_too_large", 413, kRequest};
     case FailureReason::body_memory_exhausted: return {"body_memory_exhausted", 503, kServer};
     case FailureReason::request_timeout: return {"request_timeout", 408, kRequest};
-    case FailureReason::invalid_json: return {"invalid_json", 400, kRequest};
     case FailureReason::missing_api_key: return {"missing_api_key", 401, kAuthentication};
     case FailureReason::invalid_api_key: return {"invalid_api_key", 401, kAuthentication};
     case FailureReason::model_not_allowed: return {"model_not_allowed", 403, kPermission};
@@ -32,7 +31,6 @@ constexpr Facts facts_of(FailureReason reason) {
     case FailureReason::token_rate_limited: return {"token_rate_limited", 429, kRateLimit};
     case FailureReason::loop_detected: return {"loop_detected", 508, kServer};
     case FailureReason::method_not_allowed: return {"method_not_allowed", 405, kRequest};
-    case FailureReason::not_found: return {"not_found", 404, kRequest};
     case FailureReason::model_not_found: return {"model_not_found", 404, kRequest};
     case FailureReason::no_ready_instance: return {"no_ready_instance", 503, kServer};
     case FailureReason::view_not_ready: return {"view_not_ready", 503, kServer};

@@ -15,7 +15,6 @@ enum class FailureReason : std::uint8_t {
   body_too_large,            ///< 413
   body_memory_exhausted,     ///< the sum of buffered bodies is at its cap; 503
   request_timeout,           ///< the client did not finish its request; 408
-  invalid_json,              ///< a JSON object was needed to choose a model and is not one; never for plain relaying
   missing_api_key,           ///< 401
   invalid_api_key,           ///< 401
   model_not_allowed,         ///< the key may not use the model; 403
@@ -23,7 +22,6 @@ enum class FailureReason : std::uint8_t {
   token_rate_limited,        ///< tokens per minute; 429
   loop_detected,             ///< came back to this router; 508
   method_not_allowed,        ///< own endpoint, other method; 405
-  not_found,                 ///< own prefix, no such page; 404
   model_not_found,           ///< no instance of any state serves it; 404 (or 503 by configuration)
   no_ready_instance,         ///< some serve it, none can take work; 503
   view_not_ready,            ///< nothing is known of any instance yet; 503

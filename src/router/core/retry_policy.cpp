@@ -35,7 +35,6 @@ Kind kind_of(FailureReason reason) {
     case FailureReason::body_too_large:
     case FailureReason::body_memory_exhausted:
     case FailureReason::request_timeout:
-    case FailureReason::invalid_json:
     case FailureReason::missing_api_key:
     case FailureReason::invalid_api_key:
     case FailureReason::model_not_allowed:
@@ -43,7 +42,6 @@ Kind kind_of(FailureReason reason) {
     case FailureReason::token_rate_limited:
     case FailureReason::loop_detected:
     case FailureReason::method_not_allowed:
-    case FailureReason::not_found:
     case FailureReason::model_not_found:
     case FailureReason::no_ready_instance:
     case FailureReason::view_not_ready:

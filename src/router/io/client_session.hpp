@@ -52,8 +52,8 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   void take_own_answer(const OwnAnswer& answer);
   /// The queue woke this request.
   void leave_queue(std::uint64_t wait);
-  /// Draining: answers say Connection: close from now on; `idle_too` closes a connection without a request in progress.
-  void drain(bool idle_too);
+  /// Draining: a connection without a request in progress has had its time.
+  void close_if_idle();
   /// Ends everything at once, visibly for the client.
   void cut();
 
@@ -138,7 +138,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   bool moved_on_503();
   bool relay(std::string_view data, bool with_head);
   void upstream_ended(bool orderly);
-  void answer_complete(bool reusable);
+  void answer_complete();
   void answer_cut(FailureReason reason);
   void note_piece(std::string_view content);
   void answer_sent();

@@ -58,7 +58,6 @@ struct DataPlane {
   ClientConnections clients;
   std::atomic<std::uint64_t> buffered_bytes{0};  ///< large request bodies in memory
   std::atomic<std::size_t> connections{0};
-  std::atomic<bool> draining{false};
 };
 
 }  // namespace svc::router

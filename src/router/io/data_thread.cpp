@@ -6,6 +6,8 @@
 #include <csignal>
 #include <utility>
 
+#include "common/core/hex_text.hpp"
+
 namespace svc::router {
 namespace {
 
@@ -139,13 +141,8 @@ std::uint64_t DataThread::random() {
 }
 
 void DataThread::append_request_id(std::string& text) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  for (int word = 0; word < 2; ++word) {
-    std::uint64_t bits = random();
-    for (int i = 0; i < 16; ++i, bits >>= 4U) {
-      text += kDigits[bits & 15U];
-    }
-  }
+  append_hex(text, random());
+  append_hex(text, random());
 }
 
 void DataThread::on_tick(TimePoint now) {
@@ -187,7 +184,7 @@ void DataThread::on_idle_grace_over(TimePoint) {
     present.push_back(session.get());
   }
   for (ClientSession* session : present) {
-    session->drain(true);
+    session->close_if_idle();
   }
 }
 

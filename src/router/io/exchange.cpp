@@ -56,7 +56,7 @@ void Exchange::reset() {
   client_chunked = false;
   upstream_keep_alive = false;
   bytes_out = 0;
-  began = picked = attempt_began = first_byte = first_content = last_piece = TimePoint{};
+  began = attempt_began = first_byte = first_content = last_piece = TimePoint{};
   queued = {};
   total_deadline = TimePoint::max();
 }

@@ -70,7 +70,7 @@ struct Exchange {
 
   // Times.
   TimePoint began{};  ///< the head was complete
-  TimePoint picked{}, attempt_began{}, first_byte{}, first_content{}, last_piece{};
+  TimePoint attempt_began{}, first_byte{}, first_content{}, last_piece{};
   Duration queued{};
   TimePoint total_deadline = TimePoint::max();
 

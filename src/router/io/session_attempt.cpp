@@ -29,7 +29,6 @@ void ClientSession::begin_attempt(const PickResult& picked) {
   x_.attempt_began = now();
   x_.first_byte = TimePoint{};
   if (x_.attempts++ == 0) {
-    x_.picked = now();
     thread_.plane().retry_budget.count_request(now());
   }
   if (x_.waiting) {

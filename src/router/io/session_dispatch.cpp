@@ -46,14 +46,9 @@ bool ClientSession::admit(const RequestHead& head) {
     x_.keep_alive = false;  // whoever refuses now leaves the body unread
   }
   set_client(head);
-  for (const FieldView& field : head.fields()) {
-    if (head.via.empty()) {
-      break;
-    }
-    if (equal_ignoring_case(field.name, "via") && via_names(field.value, thread_.plane().pseudonym)) {
-      refuse(FailureReason::loop_detected, "this request has been through this router before");
-      return false;
-    }
+  if (came_through(head, thread_.plane().pseudonym)) {
+    refuse(FailureReason::loop_detected, "this request has been through this router before");
+    return false;
   }
   if (settings.keys->enabled() && needs_key(head.path)) {
     x_.keys = settings.keys;

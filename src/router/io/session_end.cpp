@@ -11,14 +11,14 @@ void ClientSession::upstream_ended(bool orderly) {
     return;
   }
   if (x_.framing == BodyFraming::until_close && orderly) {
-    answer_complete(false);
+    end_attempt(false);
+    answer_complete();
     return;
   }
   answer_cut(FailureReason::upstream_cut);
 }
 
-void ClientSession::answer_complete(bool reusable) {
-  end_attempt(reusable);
+void ClientSession::answer_complete() {
   answer_done_ = true;
   if (out_.empty()) {
     answer_sent();

@@ -182,8 +182,8 @@ void ClientSession::close(bool with_reset) {
   thread_.forget(*this);
 }
 
-void ClientSession::drain(bool idle_too) {
-  if (state_ == State::idle && idle_too) {
+void ClientSession::close_if_idle() {
+  if (state_ == State::idle) {
     close();
   }
 }

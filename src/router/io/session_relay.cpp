@@ -195,7 +195,10 @@ bool ClientSession::relay(std::string_view data, bool with_head) {
       break;
   }
   x_.bytes_out += out.size();
-  const bool surplus = taken < data.size();
+  if (done) {
+    // Before the last bytes leave: a client that asks again at once, over any thread, finds its instance free.
+    end_attempt(x_.upstream_keep_alive && taken == data.size());
+  }
   if (with_head) {
     if (out.size() <= kJoinBytes) {
       thread_.out.append(out);
@@ -213,7 +216,7 @@ bool ClientSession::relay(std::string_view data, bool with_head) {
     return false;
   }
   if (done) {
-    answer_complete(x_.upstream_keep_alive && !surplus);
+    answer_complete();
     return false;
   }
   return true;
