@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The lessons of CVEs about keys and who may do what, at a router that asks for API keys.
 
-CVE-2025-59425 (comparing byte by byte) is a unit test of ApiKeys: over sockets the noise is greater than the signal.
+CVE-2025-59425 (comparing byte by byte): component test RouterKeyTiming; over sockets noise is greater than the signal.
 """
 
 import hashlib

@@ -73,6 +73,8 @@ bool EventLoop::input_pending(const IoHandler& handler) const {
 
 bool EventLoop::round_was_full() const { return batch_->count == kBatch; }
 
+int EventLoop::round_size() const { return batch_->count; }
+
 void EventLoop::post(std::function<void()> task) {
   {
     const std::lock_guard lock(posted_lock_);
@@ -100,9 +102,15 @@ void EventLoop::run() {
 void EventLoop::run_once(Duration limit) {
   using std::chrono::milliseconds;
   int timeout = static_cast<int>(std::min<Duration>(limit, std::chrono::hours(1)) / milliseconds(1));
-  if (const auto slot = timers_.next_slot()) {
-    const auto left = std::max<Duration>(*slot - steady_now(), Duration::zero());
+  const auto wake_by = [&timeout](TimePoint when) {
+    const auto left = std::max<Duration>(when - steady_now(), Duration::zero());
     timeout = std::min(timeout, static_cast<int>((left + milliseconds(1) - Duration(1)) / milliseconds(1)));
+  };
+  if (const auto slot = timers_.next_slot()) {
+    wake_by(*slot);
+  }
+  if (alarm_at_ != TimePoint::max()) {
+    wake_by(alarm_at_);
   }
   batch_->next = 0;
   batch_->count = std::max(0, ::epoll_wait(epoll_, batch_->events.data(), kBatch, timeout));
@@ -121,6 +129,10 @@ void EventLoop::run_once(Duration limit) {
     }
   }
   timers_.advance(now_);
+  if (now_ >= alarm_at_) {
+    alarm_at_ = TimePoint::max();
+    alarm_();
+  }
   finish_round();
 }
 

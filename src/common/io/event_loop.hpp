@@ -67,6 +67,13 @@ class EventLoop {
   [[nodiscard]] bool input_pending(const IoHandler& handler) const;
   /// More events may be ready than this round fetched, so that input_pending does not know them all.
   [[nodiscard]] bool round_was_full() const;
+  /// Events that this round fetched.
+  [[nodiscard]] int round_size() const;
+
+  /// Calls `alarm` in the first round that begins after `when` (to the millisecond: finer than the wheel). There is one;
+  /// a new time takes the place of the old, and once it has been called it is off. The loop's thread, and before run().
+  void on_alarm(std::function<void()> alarm) { alarm_ = std::move(alarm); }
+  void set_alarm(TimePoint when) { alarm_at_ = when; }
 
   /// Deleted when this round is over.
   void retire(std::unique_ptr<Retirable> object) { retired_.push_back(std::move(object)); }
@@ -93,6 +100,8 @@ class EventLoop {
   std::vector<std::unique_ptr<Retirable>> retired_;
   struct Batch;
   std::unique_ptr<Batch> batch_;
+  std::function<void()> alarm_;
+  TimePoint alarm_at_ = TimePoint::max();
   std::atomic<bool> stopping_{false};
   std::mutex posted_lock_;
   std::vector<std::function<void()>> posted_;

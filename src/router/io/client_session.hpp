@@ -52,6 +52,8 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   void take_own_answer(const OwnAnswer& answer);
   /// The queue woke this request.
   void leave_queue(std::uint64_t wait);
+  /// What was set aside a moment ago is due (see DataThread::set_aside).
+  void take_up();
   /// Draining: a connection without a request in progress has had its time.
   void close_if_idle();
   /// Ends everything at once, visibly for the client.
@@ -133,6 +135,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
 
   // session_relay.cpp
   void read_upstream();
+  bool better_later();  ///< true: set aside, so that two pieces that are close together go out as one
   bool take_answer(std::string_view data);  ///< false: stop reading for now
   bool begin_answer(std::string_view data, std::size_t head_bytes);
   bool moved_on_503();
@@ -176,6 +179,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   bool client_writable_ = true;
   bool client_closed_ = false;  ///< its sending side has ended
   bool resume_posted_ = false, up_resume_posted_ = false;
+  bool aside_ = false, took_up_ = false;
   bool in_dispatch_ = false;  ///< guards against recursion through next_request
   bool registered_ = false;
   bool served_ = false;       ///< has had an answer

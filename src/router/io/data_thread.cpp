@@ -23,7 +23,9 @@ DataThread::DataThread(DataPlane& plane, std::size_t index, std::uint64_t seed)
       relay_bytes(std::make_unique_for_overwrite<char[]>(kRelayBytes)),
       plane_(plane),
       index_(index),
-      random_state_(seed | 1U) {}
+      random_state_(seed | 1U) {
+  loop_.on_alarm([this] { take_up_due(); });
+}
 
 DataThread::~DataThread() { close_listener(); }
 
@@ -191,6 +193,27 @@ void DataThread::on_idle_grace_over(TimePoint) {
 Duration DataThread::idle_timeout() const {
   const Duration usual = settings_->settings.idle_timeout;
   return draining_ ? std::min(usual, idle_grace_time_) : usual;
+}
+
+void DataThread::set_aside(ClientSession& session) {
+  const TimePoint until = loop_.now() + kAsideFor;
+  if (aside_.empty()) {
+    loop_.set_alarm(until);
+  }
+  aside_.push_back({until, session.id()});
+}
+
+void DataThread::take_up_due() {
+  while (!aside_.empty() && aside_.front().until <= loop_.now()) {
+    const auto found = sessions_.find(aside_.front().session);
+    aside_.pop_front();
+    if (found != sessions_.end()) {
+      found->second->take_up();
+    }
+  }
+  if (!aside_.empty()) {
+    loop_.set_alarm(aside_.front().until);
+  }
 }
 
 void DataThread::check_drained() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <list>
 #include <memory>
 #include <string>
@@ -63,6 +64,11 @@ class DataThread {
   void give_back(ByteBuffer& buffer);
   void append_request_id(std::string& text);
   void forget(ClientSession& session);
+  /// So many connections are ready at once that this thread is behind.
+  [[nodiscard]] bool crowded() const { return loop_.round_size() >= kCrowd; }
+  /// Calls take_up() of the session that long from now, if it still is.
+  void set_aside(ClientSession& session);
+  static constexpr Duration kAsideFor = std::chrono::milliseconds(2);
   [[nodiscard]] bool draining() const { return draining_; }
   /// How long a client may keep its connection without a request.
   [[nodiscard]] Duration idle_timeout() const;
@@ -90,6 +96,8 @@ class DataThread {
   void pause_accepting();
   void on_tick(TimePoint now);
   void on_idle_grace_over(TimePoint now);
+  void take_up_due();
+  static constexpr int kCrowd = 64;
   void check_drained();
   void close_listener();
 
@@ -103,6 +111,11 @@ class DataThread {
   std::vector<std::unique_ptr<UpstreamPool>> pools_;      // by slot
   std::vector<std::unique_ptr<UpstreamPool>> old_pools_;  // of incarnations whose slot has another by now
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientSession>> sessions_;
+  struct Aside {
+    TimePoint until;
+    std::uint64_t session;
+  };
+  std::deque<Aside> aside_;        ///< all for the same time, so that the front is the first that is due
   std::vector<ByteBuffer> spare_;  // the back was given last
   std::size_t spare_bytes_ = 0;
   std::uint64_t next_session_ = 1;

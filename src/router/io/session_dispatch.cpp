@@ -251,6 +251,10 @@ void ClientSession::refuse_pick(PickProblem problem) {
            thread_.plane().queues.retry_after(x_.group->model, now()));
     return;
   }
+  if (x_.attempts == 0 && (!x_.table->view_known() || x_.table->upstreams().empty())) {
+    refuse(FailureReason::view_not_ready, "no instance is known yet", {}, 1);
+    return;
+  }
   std::string message = "No healthy services available for " + whom;
   if (x_.reason != FailureReason::none) {
     message += " (last failure: " + std::string(to_string(x_.reason)) + ")";

@@ -9,10 +9,34 @@ namespace {
 constexpr std::size_t kJoinBytes = 16 * 1024;
 // Of last_heard_ns: a cache line that all threads read is not worth a write per chunk.
 constexpr std::int64_t kHeardStepNs = 50'000'000;
+// A stream whose pieces come closer together than this may get two of them in one when the thread is behind. Tokens that
+// people read come 10 to 50 ms apart.
+constexpr Duration kDense = std::chrono::milliseconds(4);
 
 }  // namespace
 
+bool ClientSession::better_later() {
+  if (!x_.event_stream || state_ != State::relaying || !thread_.crowded() || now() - x_.last_piece >= kDense) {
+    return false;
+  }
+  aside_ = true;
+  thread_.set_aside(*this);
+  return true;
+}
+
+void ClientSession::take_up() {
+  aside_ = false;
+  if (state_ == State::relaying && up_ != nullptr && up_->readable) {
+    took_up_ = true;  // never twice in a row
+    on_upstream_io({});
+    took_up_ = false;
+  }
+}
+
 void ClientSession::read_upstream() {
+  if (aside_ || (!took_up_ && better_later())) {
+    return;
+  }
   for (int reads = 0; up_ != nullptr && up_->readable && out_.empty(); ++reads) {
     if (reads == kReadsAtOnce) {
       if (!up_resume_posted_) {
