@@ -11,7 +11,7 @@ import unittest
 from support.case import SystemTest, main
 from support.fakes import FakeAgent, start_agents
 from support.registry_process import ChangeStream, service
-from support.waiting import let_time_pass, patience, percentile, wait_until
+from support.waiting import let_time_pass, patience, percentile, under_sanitizer, wait_until
 
 FAKETIME = sorted(glob.glob(os.environ.get("LIBFAKETIME", "/usr/lib/*/faketime/libfaketimeMT.so.1")))
 
@@ -56,9 +56,10 @@ class Expiry(SystemTest):
     def test_R4_a_clock_jump_of_an_hour_expires_nothing(self):
         """R4: the wall clock jumps by +1 h and by -1 h: no lease ends early, and leases still end when they should."""
         clock = self.write("clock", "+0\n")
+        lease = 9 if under_sanitizer() else 3  # starved agents must not lose it
         registry = self.start_registry(
-            "--heartbeat-timeout", "3s", "--remove-after", "6s", "--cleanup-interval", "200ms",
-            env={"LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
+            "--heartbeat-timeout", f"{lease}s", "--remove-after", f"{3 * lease}s", "--cleanup-interval", "200ms",
+            env={"LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
                  "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"})
         agents = start_agents(self, registry, 10, 0.5)
         wait_until(lambda: len(registry.names()) == 10, 10, "10 services")
@@ -71,10 +72,9 @@ class Expiry(SystemTest):
             let_time_pass(1.5)
             self.assertEqual(stream.poll("1ms"), [], f"after {jump}")
         agents[0].cut_off.set()
-        begun = time.monotonic()
-        seen = stream.until(lambda events: kinds(events, "lease_expired"), 6)
+        seen = stream.until(lambda events: kinds(events, "lease_expired"), 2 * lease)
         self.assertEqual([event["name"] for event in seen], ["svc-000"])
-        self.assertGreater(seen[0]["seen"] - begun, 2.0)
+        self.assertGreaterEqual(seen[0]["seen"] - agents[0].last_sent, lease)
 
     def test_R9_a_partitioned_agent_goes_unhealthy_at_T_is_removed_at_2_T_and_is_back_within_H(self):
         """R9: T = 2 s, removal at 2 T, H = 0.5 s; the other nine agents notice nothing."""

@@ -30,7 +30,10 @@ bool has_folded_line(std::string_view head) {
 }
 
 bool names_http_version(std::string_view head) {
-  const std::string_view line = head.substr(0, head.find(kLineEnd));
+  std::string_view line = head.substr(0, head.find(kLineEnd));
+  if (line.ends_with('\r')) {
+    line.remove_suffix(1);  // its LF is still on the way
+  }
   const auto first = line.find(' ');
   const auto last = line.rfind(' ');
   if (first == std::string_view::npos || last <= first || line.find(' ', first + 1) != last) {

@@ -26,8 +26,10 @@ class Picker {
   PickResult run() {
     // With a threshold of 0 there is no panic; with any other, nobody being usable is less than the threshold.
     const bool last_resort = settings_.panic_threshold > 0;
-    if (!from_primaries(group_.panic) && !from_backups(false) && last_resort) {
-      if (group_.panic || !from_primaries(true)) from_backups(true);
+    // Whoever has failed once in panic goes to the living: spreading the load is for those who come first.
+    const bool panic = group_.panic && context_.tried.empty();
+    if (!from_primaries(panic) && !from_backups(false) && last_resort) {
+      if (panic || !from_primaries(true)) from_backups(true);
     }
     return result_;
   }

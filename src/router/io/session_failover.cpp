@@ -92,8 +92,9 @@ void ClientSession::attempt_failed(FailureReason reason, AttemptPhase phase) {
     return;
   }
   // An instance that died takes no load with it: only retries at the cost of the living are budgeted.
-  // When picks are made in panic nobody "died": all of them fail.
-  const bool charged = phase == AttemptPhase::answering || reason == FailureReason::upstream_timeout || x_.panic_pick;
+  // When picks are made in panic nobody "died": all of them fail, at the cost of those that work until then.
+  const bool charged = phase == AttemptPhase::answering || reason == FailureReason::upstream_timeout ||
+                       (x_.panic_pick && phase != AttemptPhase::connecting);
   if (verdict == RetryVerdict::elsewhere && try_elsewhere(reason, charged)) {
     return;
   }

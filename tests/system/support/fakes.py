@@ -117,6 +117,7 @@ class FakeAgent:
         self.body = service(name, **fields)
         self.registrations = 0
         self.heartbeats = 0
+        self.last_sent = None  # time.monotonic() before the last call that could renew the lease
         self.cut_off = threading.Event()  # set: a partition, nothing gets through
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -143,11 +144,13 @@ class FakeAgent:
             self._stop.wait(pause)
 
     def _register(self):
+        self.last_sent = time.monotonic()
         response = http_wire.call(self.registry.port, "POST", "/services", json=self.body, timeout=10)
         self.registrations += response.status == 201
         return response.status == 201
 
     def _beat(self):
+        self.last_sent = time.monotonic()
         response = http_wire.call(self.registry.port, "POST", f"/services/{self.name}/heartbeat", timeout=10)
         self.heartbeats += response.status == 200
         return response.status != 404

@@ -17,6 +17,8 @@ TEST(RawHead, HasFoldedLine_Table) {
 TEST(RawHead, NamesHttpVersion_Table) {
   EXPECT_TRUE(names_http_version("GET / HTTP/2.0\r\n"));
   EXPECT_TRUE(names_http_version("GET / HTTP/0.9\r\n"));
+  EXPECT_TRUE(names_http_version("GET / HTTP/1.9\r"));
+  EXPECT_TRUE(names_http_version("GET / HTTP/1.9"));
   EXPECT_FALSE(names_http_version("GET / HTTQ/1.1\r\n"));
   EXPECT_FALSE(names_http_version("GET /hea lth HTTP/1.1\r\n"));
   EXPECT_FALSE(names_http_version("GET /\r\n"));

@@ -42,6 +42,23 @@ TEST(PickFallback, Panic_TooFewUsable_AllAreUsed) {
   EXPECT_EQ(fleet.pick().step, PickStep::panic);
 }
 
+TEST(PickFallback, Panic_WhoFailedOnceGoesToTheLiving) {
+  for (const auto method : {Method::round_robin, Method::least_connections, Method::ip_hash, Method::random}) {
+    TestFleet fleet;
+    fleet.settings.method = method;
+    fleet.add_many(6);
+    for (const auto* name : {"u0", "u1", "u2", "u3", "u4"}) fleet.eject(name);
+    fleet.build();
+    PickContext again;
+    const std::vector<const UpstreamLive*> one = {&fleet.live("u0")};
+    again.tried = one;
+    EXPECT_EQ(fleet.shares(20, again), (Shares{{"u5", 20}})) << to_string(method);
+    const std::vector<const UpstreamLive*> both = {&fleet.live("u0"), &fleet.live("u5")};
+    again.tried = both;
+    EXPECT_EQ(fleet.pick(again).step, PickStep::panic) << to_string(method);
+  }
+}
+
 TEST(PickFallback, Ejected_AreUsedAsTheLastResort_UnlessThereIsNoPanic) {
   for (const auto method : {Method::round_robin, Method::least_connections, Method::ip_hash, Method::random}) {
     TestFleet fleet;
