@@ -12,6 +12,9 @@ find_package(CLI11 REQUIRED CONFIG)
 pkg_check_modules(PROMETHEUS_CPP REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 add_library(prometheus-cpp::core ALIAS PkgConfig::PROMETHEUS_CPP)
 
+# Used as headers alone: its library is built with exceptions for bad files, and ours is a value.
+find_path(SVC_TOMLPLUSPLUS toml++/toml.h REQUIRED)
+
 pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
 
 pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)

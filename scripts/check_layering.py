@@ -36,6 +36,10 @@ CORE_JSON_FILES = (
     "model_list",                          # an instance's /v1/models, and the router's own
     "service_metadata", "service_record",  # what instances say of themselves in the registry's list
     "static_services",                     # the option of that name
+    # Formats of the agent:
+    "registration",                        # what it tells the registry, and an engine's model list
+    "services_file", "settings_document",  # what it is told to run
+    "shim_protocol",                       # agent and shim
 )
 
 CLOCK_HOME = "src/common/core/clock.hpp"

@@ -33,17 +33,21 @@ std::string value_of(const CLI::Option& given, const OptionTable::Option& option
   const bool bare = values.empty() || values.back().empty() || values.back() == "{}";
   if (option.is_flag) return bare ? "true" : values.back();
   if (values.empty()) return {};
-  if (option.kind != "list" && option.kind != "map") return values.back();
+  const bool adds_up =
+      option.kind == "list" || option.kind == "map" || option.kind == "words" || option.kind == "environment";
+  if (!adds_up) return values.back();
+  const std::string separator = option.kind == "words" ? " " : ",";
   std::string joined;
-  for (const std::string& value : values) joined += (joined.empty() ? "" : ",") + value;
+  for (const std::string& value : values) joined += (joined.empty() ? "" : separator) + value;
   return joined;
 }
 
-/// CLI11 takes whatever follows, also the next flag.
-Result<void> check_is_value(std::string_view flag, const std::string& value,
-                            const std::vector<std::string_view>& flags) {
+/// CLI11 takes whatever follows, also the next flag. "--args=--port" says plainly that it is meant.
+Result<void> check_is_value(const std::string& flag, const std::string& value,
+                            const std::vector<std::string_view>& flags, const std::vector<std::string>& args) {
   if (std::find(flags.begin(), flags.end(), value) == flags.end()) return {};
-  return invalid("flag '" + std::string(flag) + "' needs a value");
+  if (std::find(args.begin(), args.end(), flag + "=" + value) != args.end()) return {};
+  return invalid("flag '" + flag + "' needs a value");
 }
 
 /// As CLI11 wants them. It would take the next argument as the value of "--name=", so that becomes "--name" and "".
@@ -101,20 +105,25 @@ Result<DaemonCli> parse_command_line(const CliSpec& spec, const OptionTable& opt
   CLI::App app;
   app.allow_extras();
   app.set_help_flag();
-  const CLI::Option* const config = app.add_option("--config", cli.config_path)->take_last();
+  const std::string config_names = "--config" + (spec.config_alias.empty() ? "" : "," + spec.config_alias);
+  const CLI::Option* const config = app.add_option(config_names, cli.config_path)->take_last();
   app.add_flag("--check-config", check);
   app.add_flag("--print-config", print);
   app.add_flag("--version", version);
   app.add_flag("-h,--help", help);
   std::vector<std::string_view> flags = {"--config", "--check-config", "--print-config", "--version", "--help"};
+  if (!spec.config_alias.empty()) flags.emplace_back(spec.config_alias);
   std::vector<const CLI::Option*> given;
   for (const OptionTable::Option& option : options.options()) {
-    const std::string names = option.flag + (option.flag_alias.empty() ? "" : "," + option.flag_alias);
+    std::string names = option.flag;
+    flags.push_back(option.flag);
+    for (const std::string& alias : option.flag_aliases) {
+      names += "," + alias;
+      flags.push_back(alias);
+    }
     CLI::Option* const added = app.add_option(names)->take_all();
     added->expected(option.is_flag ? 0 : 1, 1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     given.push_back(added);
-    flags.push_back(option.flag);
-    if (!option.flag_alias.empty()) flags.push_back(option.flag_alias);
   }
 
   try {
@@ -128,15 +137,36 @@ Result<DaemonCli> parse_command_line(const CliSpec& spec, const OptionTable& opt
 
   if (check) cli.action = CliAction::check_config;
   if (print) cli.action = CliAction::print_config;
-  if (auto fits = check_is_value("--config", cli.config_path, flags); fits.has_error()) return fits.error();
+  if (auto fits = check_is_value("--config", cli.config_path, flags, args); fits.has_error()) return fits.error();
   if (config->count() == 0) cli.config_path = env(spec.env_prefix + "_CONFIG").value_or("");
   for (std::size_t i = 0; i < given.size(); ++i) {
     const OptionTable::Option& option = options.options()[i];
     if (given[i]->count() == 0) continue;
     cli.flags.emplace_back(option.key, value_of(*given[i], option));
-    if (auto fits = check_is_value(option.flag, cli.flags.back().second, flags); fits.has_error()) return fits.error();
+    auto fits = check_is_value(option.flag, cli.flags.back().second, flags, args);
+    if (fits.has_error()) return fits.error();
   }
   return cli;
+}
+
+std::optional<nlohmann::json> read_sections(const CliSpec& spec, const std::string& path,
+                                            OptionTable::KeyPlaces& places, std::vector<Error>& errors) {
+  auto file = read_config_file(path);
+  if (file.has_error()) {
+    errors.push_back(file.error());
+    return std::nullopt;
+  }
+  if (spec.adapt) {
+    if (auto adapted = spec.adapt(*file, path, places); adapted.has_error()) {
+      errors.push_back(adapted.error());
+      errors.back().message.insert(0, path + ": ");
+      return std::nullopt;
+    }
+  }
+  if (auto known = check_sections(*file, path, known_sections(spec)); known.has_error()) {
+    errors.push_back(known.error());
+  }
+  return std::optional<nlohmann::json>(std::in_place, *std::move(file));
 }
 
 std::vector<Error> load_settings(const CliSpec& spec, const DaemonCli& cli, OptionTable& options,
@@ -148,14 +178,11 @@ std::vector<Error> load_settings(const CliSpec& spec, const DaemonCli& cli, Opti
     errors.back().message.insert(0, place);
   };
   if (!cli.config_path.empty()) {
-    const auto file = read_config_file(cli.config_path);
-    if (file.has_error()) {
-      errors.push_back(file.error());
-    } else {
+    OptionTable::KeyPlaces places;
+    if (const auto file = read_sections(spec, cli.config_path, places, errors)) {
       const std::string place = cli.config_path + ": ";
-      keep(check_sections(*file, cli.config_path, known_sections(spec)));
       if (const auto section = file->find(spec.section); section != file->end()) {
-        keep(options.read_json(*section), place);
+        keep(options.read_json(*section, places), place);
       }
       if (read_extra) keep(read_extra(*file), place);
     }
@@ -172,12 +199,13 @@ std::vector<Error> load_settings(const CliSpec& spec, const DaemonCli& cli, Opti
 std::string print_settings(const CliSpec& spec, const DaemonCli& cli, const OptionTable& options) {
   nlohmann::ordered_json out;
   out[spec.section] = options.values();
-  if (!cli.config_path.empty()) {
-    if (const auto file = read_config_file(cli.config_path); file.has_value()) {
-      for (const std::string& name : spec.extra_sections) {
-        if (const auto section = file->find(name); section != file->end()) out[name] = *section;
-      }
-    }
+  OptionTable::KeyPlaces places;
+  std::vector<Error> known_already;
+  const auto file =
+      cli.config_path.empty() ? std::nullopt : read_sections(spec, cli.config_path, places, known_already);
+  for (const std::string& name : spec.extra_sections) {
+    if (!file) break;
+    if (const auto section = file->find(name); section != file->end()) out[name] = *section;
   }
   return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }

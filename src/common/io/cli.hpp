@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -22,6 +23,11 @@ enum class ExitCode : int {
   usage = 2,   ///< wrong flags or configuration
 };
 
+/// Brings the whole file, read but not looked at, into the form with sections; `places` then says where the user wrote
+/// what stands elsewhere now. Errors without the file's name, which is put before them.
+using AdaptFile = std::function<Result<void>(nlohmann::json& file, const std::string& path,
+                                             std::map<std::string, std::string, std::less<>>& places)>;
+
 /// What a daemon tells about its configuration.
 struct CliSpec {
   std::string name;                         ///< "infinilm-registry"
@@ -29,6 +35,8 @@ struct CliSpec {
   std::string section;                      ///< section of the file that holds the options: "registry"
   std::string env_prefix;                   ///< "INFINILM_REGISTRY"; <prefix>_CONFIG names the file
   std::vector<std::string> extra_sections;  ///< further top-level keys of the file: "servers"
+  std::string config_alias = {};            ///< "--config-file": another name of --config; "" = none
+  AdaptFile adapt = {};                     ///< for other forms of the file; may be empty
 };
 
 enum class CliAction { run, check_config, print_config, print_text };
@@ -53,6 +61,12 @@ Result<DaemonCli> parse_command_line(const CliSpec& spec, const OptionTable& opt
 /// Takes the whole file (with every section), for the sections that are not options. Messages begin with the path of
 /// the key; the file's name is put before them.
 using ReadExtra = std::function<Result<void>(const nlohmann::json& file)>;
+
+/// The file of --config with its sections, adapted and checked. The error of an unknown section goes to `errors`, and the
+/// file is used all the same; nullopt: it cannot be read at all.
+std::optional<nlohmann::json> read_sections(const CliSpec& spec, const std::string& path,
+                                            std::map<std::string, std::string, std::less<>>& places,
+                                            std::vector<Error>& errors);
 
 /// Reads file, environment and flags into the targets of `options`. Goes on after an error so that all are found: one
 /// error per bad source, empty when all is well. `read_extra` may be empty; it is called only when there is a file.

@@ -49,7 +49,9 @@ std::string value_name(const OptionTable::Option& option) {
 
 std::string help_text(const CliSpec& spec, const OptionTable& options) {
   std::string out = spec.name + ": " + spec.description + "\n\nUsage: " + spec.name + " [FLAGS]\n\nGeneral:\n";
-  append_flag(out, "--config", "FILE", "Configuration file, JSON; env " + spec.env_prefix + "_CONFIG");
+  const std::string form = spec.adapt ? "JSON or TOML" : "JSON";
+  const std::string also = spec.config_alias.empty() ? "" : "; also " + spec.config_alias;
+  append_flag(out, "--config", "FILE", "Configuration file, " + form + also + "; env " + spec.env_prefix + "_CONFIG");
   append_flag(out, "--check-config", "", "Check the configuration and exit: 0 when it is valid, 2 when it is not");
   append_flag(out, "--print-config", "", "Print the configuration in force as JSON and exit");
   append_flag(out, "--version", "", "Print the version and exit");
@@ -58,9 +60,8 @@ std::string help_text(const CliSpec& spec, const OptionTable& options) {
   out += "environment,\nthe environment over the file):\n";
   for (const OptionTable::Option& option : options.options()) {
     std::string help = option.help;
-    for (const std::string& alias : {option.flag_alias, option.env_alias}) {
-      if (!alias.empty()) help += "; also " + alias;
-    }
+    for (const std::string& alias : option.flag_aliases) help += "; also " + alias;
+    if (!option.env_alias.empty()) help += "; also " + option.env_alias;
     if (!option.bounds.empty()) help += "; " + option.bounds;
     help += "; default " + (option.default_text.empty() ? "empty" : option.default_text);
     help += "; env " + option.env;

@@ -9,8 +9,10 @@
 #include <optional>
 #include <system_error>
 
+#include "common/core/header_rules.hpp"
 #include "common/core/json_reader.hpp"
 #include "common/core/nearest_name.hpp"
+#include "common/io/toml_text.hpp"
 
 namespace svc {
 namespace {
@@ -62,7 +64,17 @@ Result<nlohmann::json> read_json_file(const std::string& path) {
   return parsed;
 }
 
+bool is_toml_name(std::string_view path) {
+  constexpr std::string_view kEnding = ".toml";
+  return path.size() > kEnding.size() && equal_ignoring_case(path.substr(path.size() - kEnding.size()), kEnding);
+}
+
 Result<nlohmann::json> read_config_file(const std::string& path) {
+  if (is_toml_name(path)) {
+    auto text = read_text(path);
+    if (text.has_error()) return text.error();
+    return parse_toml(*text, path);
+  }
   auto parsed = read_json_file(path);
   if (parsed.has_value() && !parsed->is_object()) return invalid(path + ": the file must hold one JSON object");
   return parsed;

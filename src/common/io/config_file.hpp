@@ -1,4 +1,5 @@
-// Reads a daemon's configuration file: a JSON object with one section per part, {"registry": {...}, "servers": [...]}.
+// Reads a daemon's configuration file: a JSON object with one section per part, {"registry": {...}, "servers": [...]}, or
+// the same in TOML when the file's name ends in .toml.
 #pragma once
 
 #include <cstddef>
@@ -13,9 +14,12 @@ namespace svc {
 
 inline constexpr std::size_t kMaxConfigBytes = 4 * 1024 * 1024;
 
-/// Errors: "PATH: REASON" (cannot be read, larger than 4 MiB, not an object) and "PATH:LINE:COLUMN: REASON" (not JSON).
+/// Errors: "PATH: REASON" (cannot be read, larger than 4 MiB, not an object) and "PATH:LINE:COLUMN: REASON" (not JSON, not
+/// TOML).
 /// Blocks while it reads: for the start and for SIGHUP.
 Result<nlohmann::json> read_config_file(const std::string& path);
+
+[[nodiscard]] bool is_toml_name(std::string_view path);
 
 /// The same for a file that may hold any JSON value.
 Result<nlohmann::json> read_json_file(const std::string& path);

@@ -113,6 +113,7 @@ class Daemon {
       });
     }
     stop();
+    if (app_ && exit_ == ExitCode::ok) exit_ = app_->exit_code();
     log_.info("stopped", {{"exit_code", code(exit_)}});
     if (!io_.stopped()) leave();
     return code(exit_);
@@ -276,6 +277,11 @@ int run_daemon(int argc, const char* const* argv, const DaemonDefinition& defini
       return code(ExitCode::ok);
     case CliAction::print_text:
     case CliAction::run: break;
+  }
+
+  if (const auto text = definition.print_instead ? definition.print_instead(*config) : std::nullopt) {
+    std::fputs(text->c_str(), stdout);
+    return code(ExitCode::ok);
   }
 
   if (const auto opened = setup_logging(config->log()); opened.has_error()) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "common/core/clock.hpp"
@@ -60,6 +61,8 @@ class DaemonApp {
   /// Everything down: sockets closed, timers and coroutines cancelled, so that the io_context runs out of work. Called
   /// once, also when bind, start or the event loop failed, and then whatever state that left.
   virtual void stop() = 0;
+  /// Asked after stop(), when nothing else has failed: what the process ends with.
+  [[nodiscard]] virtual ExitCode exit_code() const { return ExitCode::ok; }
 };
 
 struct DaemonDefinition {
@@ -67,6 +70,8 @@ struct DaemonDefinition {
   std::function<std::unique_ptr<DaemonConfig>()> make_config;
   /// `config` lives at least until the first reload that succeeds; copy what must last.
   std::function<std::unique_ptr<DaemonApp>(boost::asio::io_context& io, const DaemonConfig& config)> make_app;
+  /// Asked before a run, with a valid configuration: a text to be printed in place of the run, exit code 0. May be empty.
+  std::function<std::optional<std::string>(const DaemonConfig& config)> print_instead = {};
 };
 
 /// Runs the daemon on the calling thread and returns the exit code (ExitCode). To be called from main, once at a time.

@@ -83,6 +83,19 @@ const HttpRoute* HttpSession::find_route(HttpResponse& refused) {
   return &match.route->handler;
 }
 
+void HttpSession::begin_wait() {
+  wait_.emplace();
+  if (server_.draining_) {
+    wait_->abandon();
+  }
+  watch_client();
+}
+
+void HttpSession::end_wait() {
+  wait_.reset();
+  stream_.cancel();
+}
+
 // A client that hangs up during a long poll must not hold its place until the poll ends.
 void HttpSession::watch_client() {
   stream_.socket().async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& ec) {
@@ -92,13 +105,24 @@ void HttpSession::watch_client() {
   });
 }
 
+void HttpSession::report_bug(const std::exception_ptr& escaped) {
+  if (server_.stopped_ && is_cancellation(escaped)) {
+    std::rethrow_exception(escaped);  // a hard stop: nobody is left to answer
+  }
+  try {
+    std::rethrow_exception(escaped);
+  } catch (const std::exception& e) {
+    server_.hooks_.on_bug(e.what());
+  }
+}
+
 asio::awaitable<HttpResponse> HttpSession::handle(const HttpRoute& route) {
   enter(Phase::handler, Duration::max());
   request_.body = reader_.body();
   request_.wait = nullptr;
   if (route.may_wait) {
-    request_.wait = &wait_.emplace();
-    watch_client();
+    begin_wait();
+    request_.wait = &*wait_;
   }
   HttpResponse response;
   std::exception_ptr escaped;
@@ -108,21 +132,20 @@ asio::awaitable<HttpResponse> HttpSession::handle(const HttpRoute& route) {
     escaped = std::current_exception();
   }
   if (wait_) {
-    wait_.reset();
-    stream_.cancel();
+    end_wait();
   }
   if (escaped) {
-    if (server_.stopped_ && is_cancellation(escaped)) {
-      std::rethrow_exception(escaped);  // a hard stop: nobody is left to answer
-    }
-    try {
-      std::rethrow_exception(escaped);
-    } catch (const std::exception& e) {
-      server_.hooks_.on_bug(e.what());
-    }
+    report_bug(escaped);
     response = refusal(500, "Internal server error");
   }
   co_return response;
+}
+
+void HttpSession::report(const HttpResponse& response) {
+  if (server_.hooks_.on_exchange) {
+    server_.hooks_.on_exchange(
+        {request_.method, request_.path, pattern_, peer_, response.status, steady_now() - request_.received});
+  }
 }
 
 asio::awaitable<bool> HttpSession::send(const HttpResponse& response) {
@@ -138,10 +161,7 @@ asio::awaitable<bool> HttpSession::send(const HttpResponse& response) {
     body = {};
   }
   const auto ec = co_await stream_.write(head_, body);
-  if (server_.hooks_.on_exchange) {
-    server_.hooks_.on_exchange(
-        {request_.method, request_.path, pattern_, peer_, response.status, steady_now() - request_.received});
-  }
+  report(response);
   gone_ = static_cast<bool>(ec);
   co_return keep && !ec;
 }
@@ -167,6 +187,9 @@ asio::awaitable<bool> HttpSession::serve_one() {
     } else if (!answer) {
       answer = co_await handle(*route);
     }
+  }
+  if (answer->stream) {
+    co_return co_await send_stream(*answer);
   }
   co_return co_await send(*answer);
 }

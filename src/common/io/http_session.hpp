@@ -1,6 +1,7 @@
 // One client connection of HttpServer: reads a head, checks it, finds the route, reads the body, answers, and again.
 #pragma once
 
+#include <exception>
 #include <list>
 #include <memory>
 #include <optional>
@@ -36,12 +37,22 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   asio::awaitable<std::optional<HttpResponse>> read_body(std::size_t limit);
   asio::awaitable<HttpResponse> handle(const HttpRoute& route);
   asio::awaitable<bool> send(const HttpResponse& response);
+  asio::awaitable<bool> send_stream(const HttpResponse& response);
+  /// The body alone. False: it is not whole.
+  asio::awaitable<bool> run_stream(const HttpResponse& response, BodyFraming framing);
+  void report(const HttpResponse& response);
+  /// Of an exception that left a handler or a stream; what a hard stop cancelled goes on.
+  void report_bug(const std::exception_ptr& escaped);
   asio::awaitable<void> linger();
   asio::awaitable<bool> receive();
 
   void take_head();
   const HttpRoute* find_route(HttpResponse& refusal);
   void enter(Phase phase, Duration allowed);
+  class StreamWriter;
+  /// From here on the request can be abandoned: the client is watched.
+  void begin_wait();
+  void end_wait();
   void watch_client();
   HttpResponse refusal(int status, std::string_view message);
   HttpResponse refusal(const RequestProblem& problem);

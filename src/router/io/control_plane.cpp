@@ -4,9 +4,9 @@
 #include <boost/asio/ssl/context.hpp>
 
 #include "common/core/wire/api_error.hpp"
+#include "common/io/token_file.hpp"
 #include "common/version.hpp"
 #include "router/io/control_plane_impl.hpp"
-#include "router/io/token_file.hpp"
 
 namespace svc::router {
 namespace {

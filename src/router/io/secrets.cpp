@@ -3,7 +3,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "router/io/token_file.hpp"
+#include "common/io/token_file.hpp"
 
 namespace svc::router {
 namespace {

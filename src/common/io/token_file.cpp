@@ -1,11 +1,11 @@
-#include "router/io/token_file.hpp"
+#include "common/io/token_file.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <system_error>
 
-namespace svc::router {
+namespace svc {
 namespace {
 
 constexpr std::size_t kMaxTokenBytes = 4096;
@@ -32,4 +32,4 @@ Result<std::string> read_token_file(const std::string& path) {
   return invalid("there is no token in '" + path + "'");
 }
 
-}  // namespace svc::router
+}  // namespace svc

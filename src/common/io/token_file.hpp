@@ -5,7 +5,7 @@
 
 #include "common/core/result.hpp"
 
-namespace svc::router {
+namespace svc {
 
 /// The first word of the first line that is neither blank nor a comment ('#'): a file with the token alone, or a line
 /// of a registry's own token file. "" for the path gives "". Errors name the file and never show its text: it cannot be
@@ -13,4 +13,4 @@ namespace svc::router {
 /// SIGHUP.
 [[nodiscard]] Result<std::string> read_token_file(const std::string& path);
 
-}  // namespace svc::router
+}  // namespace svc

@@ -1,0 +1,231 @@
+#include "agent/app.hpp"
+
+#include <csignal>
+#include <list>
+#include <optional>
+
+#include "agent/config.hpp"
+#include "agent/io/admin_api.hpp"
+#include "agent/io/agent_metrics.hpp"
+#include "agent/io/cgroup_parent.hpp"
+#include "agent/io/child_watch.hpp"
+#include "agent/io/instance.hpp"
+#include "agent/io/program_folder.hpp"
+#include "common/io/bearer_auth.hpp"
+#include "common/io/log_limit.hpp"
+#include "common/io/port_file.hpp"
+#include "common/io/random.hpp"
+#include "common/io/token_file.hpp"
+#include "common/version.hpp"
+
+namespace svc::agent {
+namespace {
+
+std::string product() { return "infinilm-agent/" + std::string(kVersion); }
+
+/// A service and its pages.
+struct Hosted {
+  Hosted(AgentParts& parts, ServiceSettings settings) : instance(parts, std::move(settings)) {}
+  Instance instance;
+  std::optional<HttpServer> pages;
+};
+
+class AgentApp : public DaemonApp {
+ public:
+  AgentApp(asio::io_context& io, AgentSettings settings)
+      : executor_(io.get_executor()),
+        settings_(std::move(settings)),
+        resolver_(executor_),
+        engines_(executor_, resolver_, product()),
+        registry_(executor_, resolver_, product()),
+        tasks_(executor_,
+               [this](const char* task, const std::string& what) {
+                 log_.error("a task ended with an exception", {{"task", task}, {"error", what}});
+               }),
+        gpu_(executor_),
+        parts_{executor_, engines_, registry_, random_, tasks_, gpu_, settings_.state_dir, "", false, "", 0, 0, {}} {}
+
+  Result<void> bind() override {
+    if (auto ready = load_secrets(settings_); !ready) {
+      return ready;
+    }
+    add_program_folder_to_path();
+    children_.emplace(executor_);
+    parts_.outlive_agent = settings_.on_agent_death == "keep";
+    parts_.cgroup_parent = writable_cgroup();
+    parts_.log_max_bytes = settings_.engine_log_max_bytes;
+    parts_.log_max_files = settings_.engine_log_max_files;
+    parts_.log_max_age = settings_.engine_log_max_age;
+    for (const auto& service : settings_.all) {
+      auto& hosted = hosted_.emplace_back(parts_, service);
+      if (auto ready = hosted.instance.prepare(); !ready) {
+        return wrap("service '" + service.name + "'", ready.error());
+      }
+      open_pages(hosted);
+      if (auto bound = hosted.pages->bind({settings_.bind, static_cast<std::uint16_t>(service.port + 1)}); !bound) {
+        return wrap("service '" + service.name + "'", bound.error());
+      }
+    }
+    return {};
+  }
+
+  Result<void> start() override {
+    for (auto& hosted : hosted_) {
+      hosted.instance.on_change([this](const Instance& changed) { follow(changed); });
+      hosted.pages->start();
+      hosted.instance.start();
+    }
+    log_.info("supervising", {{"services", hosted_.size()},
+                              {"pages", hosted_.front().pages->port()},
+                              {"cgroup", parts_.cgroup_parent},
+                              {"on_agent_death", settings_.on_agent_death},
+                              {"version", kVersion}});
+    return write_port_file(settings_.port_file, hosted_.front().pages->port());
+  }
+
+  Result<void> reload(const DaemonConfig& fresh) override {
+    const auto& config = static_cast<const AgentConfig&>(fresh).settings();
+    if (auto ready = load_secrets(config); !ready) {
+      return ready;
+    }
+    for (auto& hosted : hosted_) {
+      hosted.instance.reopen_log();
+      hosted.instance.set_registry_token(parts_.registry_token);
+      hosted.pages->set_limits(config.http);
+    }
+    log_.info("tokens, certificates and limits reloaded; what the services are made of changes with a restart");
+    return {};
+  }
+
+  asio::awaitable<void> drain(Deadline deadline) override {
+    log_.info("stopping the services", {{"services", hosted_.size()}});
+    // All at once: the time of the slowest, not the sum.
+    TaskGroup stops(executor_, [this](const char* task, const std::string& what) {
+      log_.error("a task ended with an exception", {{"task", task}, {"error", what}});
+    });
+    for (auto& hosted : hosted_) {
+      stops.spawn("stop", hosted.instance.shut_down(deadline));
+    }
+    co_await stops.join();
+    for (auto& hosted : hosted_) {
+      co_await hosted.pages->drain(Deadline::earlier_of(deadline, Deadline::after(steady_now(), kPagesDrain)));
+    }
+  }
+
+  void stop() override {
+    for (auto& hosted : hosted_) {
+      hosted.instance.abandon();
+      if (hosted.pages) {
+        hosted.pages->stop();
+      }
+    }
+    gpu_.stop();
+    if (children_) {
+      children_->stop();
+    }
+    tasks_.close();
+    tasks_.cancel();
+  }
+
+  ExitCode exit_code() const override { return gave_up_ ? ExitCode::failed : ExitCode::ok; }
+
+ private:
+  static constexpr Duration kPagesDrain = std::chrono::seconds(1);
+
+  void open_pages(Hosted& hosted) {
+    HttpServerHooks hooks;
+    hooks.authorize = [this](const HttpRoute& route, const HttpRequest& request) {
+      return auth_.refusal(route.access, request);
+    };
+    hooks.on_bug = [this](const std::string& what) {
+      log_.error("a page failed unexpectedly", {{"error", what}});
+    };
+    hooks.on_trouble = [this](const std::string& what) {
+      if (const auto pass = trouble_limit_.check(steady_now())) {
+        log_.warn("cannot accept connections for the moment",
+                  {{"error", what}, {"lines_held_back", pass->suppressed}});
+      }
+    };
+    hooks.random = [this] { return random_(); };
+    metrics_.follow(hosted.instance);
+    hosted.pages.emplace(executor_, product(),
+                         admin_routes(executor_, hosted.instance, engines_, metrics_.all(), {settings_.compat_health}),
+                         std::move(hooks));
+    hosted.pages->set_limits(settings_.http);
+    hosted.pages->set_tls(server_tls_);
+  }
+
+  /// --exit-on-failed: when no service is left that may still run.
+  void follow(const Instance&) {
+    if (!settings_.exit_on_failed || gave_up_) {
+      return;
+    }
+    for (const auto& hosted : hosted_) {
+      if (!hosted.instance.failed_for_good()) {
+        return;
+      }
+    }
+    gave_up_ = true;
+    log_.error("every service has failed for good: ending, as exit_on_failed says");
+    std::raise(SIGTERM);  // the usual way out, with its drain
+  }
+
+  Result<void> load_secrets(const AgentSettings& config) {
+    TlsContext server_tls;
+    if (config.tls.serves()) {
+      auto made = make_server_tls(config.tls);
+      if (!made) {
+        return made.error();
+      }
+      server_tls = *std::move(made);
+    }
+    auto client_tls = make_client_tls({"", "", config.tls.ca});
+    if (!client_tls) {
+      return client_tls.error();
+    }
+    auto token = read_token_file(config.registry_token_file);
+    if (!token) {
+      return token.error();
+    }
+    if (auto loaded = auth_.load(config.token_file); !loaded) {
+      return loaded;
+    }
+    server_tls_ = std::move(server_tls);
+    registry_.set_tls(*std::move(client_tls));
+    parts_.registry_token = *std::move(token);
+    for (auto& hosted : hosted_) {
+      hosted.pages->set_tls(server_tls_);
+    }
+    return {};
+  }
+
+  asio::any_io_executor executor_;
+  AgentSettings settings_;  ///< as at the start; a reload changes the parts, not this
+  Random random_;
+  Resolver resolver_;
+  HttpClient engines_;
+  HttpClient registry_;
+  AgentMetrics metrics_;
+  BearerAuth auth_;
+  TlsContext server_tls_;
+  LogLimiter trouble_limit_{1, 0.1};
+  Logger log_{"agent"};
+  std::optional<ChildWatch> children_;
+  TaskGroup tasks_;
+  GpuMemory gpu_;
+  AgentParts parts_;
+  std::list<Hosted> hosted_;  ///< last: they refer to all of the above
+  bool gave_up_ = false;
+};
+
+}  // namespace
+
+DaemonDefinition agent_daemon() {
+  DaemonDefinition daemon = agent_configuration();
+  daemon.make_app = [](asio::io_context& io, const DaemonConfig& config) {
+    return std::make_unique<AgentApp>(io, static_cast<const AgentConfig&>(config).settings());
+  };
+  return daemon;
+}
+
+}  // namespace svc::agent

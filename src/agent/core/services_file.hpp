@@ -1,0 +1,46 @@
+// The services of a server, or of all servers: {"services": [{name, host, port, weight, max_fails, fail_timeout, backup,
+// metadata, config}]}.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/core/service_settings.hpp"
+#include "common/core/result.hpp"
+
+namespace svc::agent {
+
+struct ServiceEntry {
+  std::string name;
+  std::string host;
+  std::uint16_t port = 0;
+  std::optional<std::int64_t> weight, max_fails;
+  std::optional<Duration> fail_timeout;
+  std::optional<bool> backup;
+  std::string metadata_json = "{}";
+  std::string config;  ///< its settings; relative to the services file; "" = not stated
+};
+
+/// All entries, in order. Errors name the place ("'services[1].port' must be ..."); two entries of one name are one. Keys that
+/// begin with '_' or '$' are comments.
+[[nodiscard]] Result<std::vector<ServiceEntry>> read_services_file(const nlohmann::json& file);
+
+/// Those whose host is one of `own_names`: names compare without case, addresses as addresses. Errors: none is, which lists
+/// the hosts that there are; two of them need the same port (each takes its own and the next one).
+[[nodiscard]] Result<std::vector<ServiceEntry>> services_of_host(const std::vector<ServiceEntry>& entries,
+                                                                 const std::vector<std::string>& own_names);
+
+/// Puts what the entry states over `settings`; metadata key by key.
+void apply_entry(const ServiceEntry& entry, ServiceSettings& settings);
+
+/// Where the entry's settings may be, best first, when it names no `config`: {name}.toml and service.toml in `folder`.
+[[nodiscard]] std::vector<std::string> settings_files(const ServiceEntry& entry, const std::string& folder);
+
+/// Two compact JSON objects as one; the keys of `over` win.
+[[nodiscard]] std::string merged_metadata(std::string_view base, std::string_view over);
+
+}  // namespace svc::agent

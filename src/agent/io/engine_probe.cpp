@@ -1,0 +1,136 @@
+#include "agent/io/engine_probe.hpp"
+
+#include <optional>
+
+#include "common/core/json_text.hpp"
+
+namespace svc::agent {
+namespace {
+
+constexpr int kNotFound = 404;
+constexpr int kNotImplemented = 501;
+constexpr std::size_t kMaxModelsBytes = 4U << 20U;
+
+/// `call` without an address, tried at each host that the engine may listen on.
+asio::awaitable<Result<HttpReply>> ask(HttpClient& client, std::string host, std::uint16_t port, HttpCall call,
+                                       Deadline deadline) {
+  std::optional<Error> refused;
+  for (const auto& each : engine_hosts(host)) {
+    call.url.endpoint = Endpoint{each, port};
+    auto reply = co_await client.call(call, deadline);
+    if (reply) {
+      co_return reply;
+    }
+    // A name that cannot be looked up says less than that nothing listens here.
+    if (!refused || reply.error().code != Errc::unavailable) {
+      refused = reply.error();
+    }
+    if (reply.error().code != Errc::connect_failed) {
+      break;
+    }
+  }
+  co_return *refused;
+}
+
+HttpCall get(std::string path) {
+  HttpCall call;
+  const auto question = path.find('?');
+  if (question != std::string::npos) {
+    call.url.query = path.substr(question + 1);
+    path.resize(question);
+  }
+  call.url.path = std::move(path);
+  return call;
+}
+
+EngineProbe judged(const Result<HttpReply>& reply) {
+  if (!reply) {
+    if (reply.error().code == Errc::too_large) {
+      return {true, ""};  // it says more than was asked for
+    }
+    return {false, reply.error().to_string()};
+  }
+  if (reply->status >= 500 && reply->status != kNotImplemented) {
+    return {false, "status " + std::to_string(reply->status)};
+  }
+  return {true, ""};
+}
+
+std::string one_token(const std::string& model) {
+  std::string body = R"({"model":)";
+  append_json_string(body, model);
+  body += R"(,"messages":[{"role":"user","content":"ping"}],"max_tokens":1,"stream":false})";
+  return body;
+}
+
+}  // namespace
+
+std::vector<std::string> engine_hosts(const std::string& host) {
+  std::vector<std::string> hosts{"127.0.0.1"};
+  if (host == "::" || host == "[::]") {
+    hosts.emplace_back("::1");
+  } else if (!host.empty() && host != "0.0.0.0" && host != hosts.front()) {
+    const bool bracketed = host.front() == '[' && host.back() == ']';
+    hosts.push_back(bracketed ? host.substr(1, host.size() - 2) : host);
+  }
+  return hosts;
+}
+
+asio::awaitable<Result<HttpReply>> fetch_models(HttpClient& client, std::string host, std::uint16_t port,
+                                                Duration timeout) {
+  const auto deadline = Deadline::after(steady_now(), timeout);
+  std::string problem;
+  for (const char* path : {"/v1/models", "/models"}) {
+    HttpCall call = get(path);
+    call.max_body_bytes = kMaxModelsBytes;
+    auto reply = co_await ask(client, host, port, std::move(call), deadline);
+    if (!reply) {
+      co_return reply;
+    }
+    const bool good = reply->status / 100 == 2;
+    if (good && parse_model_list(reply->body)) {
+      co_return reply;
+    }
+    problem += (problem.empty() ? "" : ", ") + std::string(path) + ": " +
+               (good ? "no model in it" : "status " + std::to_string(reply->status));
+  }
+  co_return unavailable("the engine gives no model list", problem);
+}
+
+asio::awaitable<Result<ModelList>> probe_models(HttpClient& client, std::string host, std::uint16_t port,
+                                                Duration timeout) {
+  const auto reply = co_await fetch_models(client, std::move(host), port, timeout);
+  if (!reply) {
+    co_return reply.error();
+  }
+  co_return *parse_model_list(reply->body);
+}
+
+asio::awaitable<EngineProbe> probe_health(HttpClient& client, std::string host, std::uint16_t port, std::string path,
+                                          Duration timeout) {
+  HttpCall call = get(std::move(path));
+  call.head_only = true;
+  const auto reply =
+      co_await ask(client, std::move(host), port, std::move(call), Deadline::after(steady_now(), timeout));
+  co_return judged(reply);
+}
+
+asio::awaitable<EngineProbe> probe_completion(HttpClient& client, std::string host, std::uint16_t port,
+                                              std::string model, Duration timeout) {
+  const auto deadline = Deadline::after(steady_now(), timeout);
+  EngineProbe probe;
+  for (const char* path : {"/v1/chat/completions", "/chat/completions"}) {
+    HttpCall call = get(path);
+    call.method = "POST";
+    call.fields.emplace_back("Content-Type", "application/json");
+    call.body = one_token(model);
+    const auto reply = co_await ask(client, host, port, std::move(call), deadline);
+    probe = judged(reply);
+    if (!reply || reply->status != kNotFound) {
+      break;
+    }
+  }
+  co_return probe;
+}
+
+}  // namespace svc::agent

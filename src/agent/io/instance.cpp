@@ -1,0 +1,265 @@
+#include "agent/io/instance.hpp"
+
+#include <algorithm>
+
+#include "agent/io/instance_impl.hpp"
+#include "agent/io/port_check.hpp"
+#include "common/core/duration_text.hpp"
+#include "common/core/time_text.hpp"
+
+namespace svc::agent {
+namespace {
+
+InstanceSettings machine_settings(const ServiceSettings& s) {
+  InstanceSettings settings;
+  settings.restart.constant_delay = s.restart_delay;
+  settings.restart.backoff = {s.restart_backoff_first, s.restart_backoff_max, 2.0};
+  settings.restart.healthy_after = s.healthy_after;
+  settings.restart.start_limit = s.start_limit;
+  settings.restart.start_limit_interval = s.start_limit_interval;
+  settings.restart.max_restarts = s.max_restarts;
+  settings.startup_timeout = s.startup_timeout;
+  settings.stop_grace = s.stop_grace;
+  settings.drain_timeout = s.drain_timeout;
+  settings.probe_failures = s.probe_failures;
+  return settings;
+}
+
+/// Of what an adopted engine was started with: another command line means another engine.
+std::string fingerprint_of(const std::vector<RankCommand>& commands) {
+  std::string text;
+  for (const auto& command : commands) {
+    text += command.work_dir + '\n' + printable(command.argv) + '\n';
+    for (const auto& [name, value] : command.env) {
+      text += name + '=' + value + '\n';
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Instance::Impl::Impl(AgentParts& shared, ServiceSettings configured)
+    : parts(shared),
+      settings(std::move(configured)),
+      files(parts.state_dir, settings.name),
+      machine(machine_settings(settings)),
+      log("instance"),
+      engine_port(settings.port),
+      started_text(iso8601(wall_now())),
+      agent_started(wall_now()),
+      began(steady_now()),
+      own_entry(parts.executor, parts.registry, parts.random, settings.registry_url, parts.registry_token,
+                settings.name, settings.heartbeat_interval,
+                {[this] { return agent_registration(settings, facts()); },
+                 [this] { return heartbeat_body(status(), load); }}),
+      engine_entry(parts.executor, parts.registry, parts.random, settings.registry_url, parts.registry_token,
+                   engine_entry_name(settings.name), settings.heartbeat_interval,
+                   {[this] { return engine_registration(settings, facts(), models); },
+                    [this] { return heartbeat_body(status(), load); }}),
+      tick(parts.executor),
+      readiness(parts.executor),
+      progress(parts.executor),
+      health(parts.executor),
+      completions(parts.executor),
+      requests(parts.executor),
+      meter_timer(parts.executor),
+      ended(parts.executor, Timer::time_point::max()) {}
+
+Result<void> Instance::Impl::prepare() {
+  auto lines = command_lines(settings);
+  if (!lines) {
+    return lines.error();
+  }
+  commands = *std::move(lines);
+  fingerprint = fingerprint_of(commands);
+  auto taken = AgentLock::take(files);
+  if (!taken) {
+    return taken.error();
+  }
+  lock = *std::move(taken);
+  return {};
+}
+
+asio::awaitable<void> Instance::Impl::begin() {
+  const bool adopted = co_await take_over();
+  if (!adopted && !over) {
+    apply(machine.start(steady_now()));
+  }
+  own_entry.want();
+}
+
+asio::awaitable<void> Instance::Impl::keep_time() {
+  while (!over) {
+    tick.expires_at(machine.wake_at());
+    co_await tick.async_wait(kTok);
+    if (!over && steady_now() >= machine.wake_at()) {
+      apply(machine.tick(steady_now(), parts.random()));
+    }
+  }
+}
+
+void Instance::Impl::apply(const InstanceMachine::Actions& actions) {
+  for (const auto& due : actions) {
+    switch (due.action) {
+      case InstanceAction::check_port:
+        port_problem = why_port_is_taken(settings.port);
+        apply(port_problem.empty() ? machine.port_free(steady_now()) : machine.port_busy(steady_now()));
+        break;
+      case InstanceAction::launch: parts.tasks.spawn("launch", launch()); break;
+      case InstanceAction::stop: stop_run(due.grace); break;
+      case InstanceAction::announce: announce(); break;
+      case InstanceAction::watch:
+        parts.tasks.spawn("health", watch_health(run_number));
+        parts.tasks.spawn("completions", watch_completions(run_number));
+        break;
+      case InstanceAction::end:
+        over = true;
+        ended.cancel();
+        break;
+    }
+  }
+  tick.cancel();  // the machine's next time may have changed
+}
+
+void Instance::Impl::stop_run(Duration grace) {
+  stop_asked = grace;
+  if (shim != nullptr && run) {
+    shim->stop(grace);
+  }
+}
+
+void Instance::Impl::announce() {
+  say_state();
+  if (machine.state() == InstanceState::draining) {
+    requests.cancel();
+    parts.tasks.spawn("open requests", watch_requests());
+  }
+  if (machine.state() == InstanceState::stopped) {
+    return;  // both names are withdrawn next
+  }
+  own_entry.want();
+  was_ready = was_ready || machine.ready();
+  if (was_ready) {
+    engine_entry.want();
+  }
+  if (changed) {
+    changed(*self);
+  }
+}
+
+void Instance::Impl::say_state() const {
+  const InstanceState state = machine.state();
+  const std::string why = machine.last_exit() ? text_of(*machine.last_exit()) : std::string();
+  switch (state) {
+    case InstanceState::port_taken:
+      log.error("not started: " + port_problem + "; it is looked at again and again, and no start is spent on it",
+                {{"service", settings.name}});
+      break;
+    case InstanceState::running:
+      log.info("ready", {{"service", settings.name}, {"port", engine_port}, {"models", models.ids.size()}});
+      break;
+    case InstanceState::unhealthy:
+      log.error("the engine does not work any more", {{"service", settings.name}, {"reason", why}});
+      break;
+    case InstanceState::backing_off:
+      log.warn("waits before the next start",
+               {{"service", settings.name},
+                {"last_exit", why},
+                {"for", format_duration(
+                            std::chrono::duration_cast<std::chrono::milliseconds>(machine.wake_at() - steady_now()))},
+                {"restarts", machine.restarts()}});
+      break;
+    case InstanceState::failed:
+      log.error("gave up: too many failures in a short time; POST /restart tries again",
+                {{"service", settings.name}, {"last_exit", why}});
+      break;
+    default: log.info(to_string(state), {{"service", settings.name}}); break;
+  }
+}
+
+InstanceFacts Instance::Impl::facts() const {
+  InstanceFacts facts;
+  facts.status = status();
+  facts.started_at = started_text;
+  facts.engine_port = engine_port;
+  facts.last_exit = machine.last_exit();
+  facts.restarts = machine.restarts();
+  return facts;
+}
+
+asio::awaitable<void> Instance::Impl::wait(Timer& timer, Duration time) {
+  timer.expires_after(time);
+  co_await timer.async_wait(kTok);
+}
+
+Instance::Instance(AgentParts& parts, ServiceSettings settings)
+    : impl_(std::make_unique<Impl>(parts, std::move(settings))) {
+  impl_->self = this;
+}
+
+Instance::~Instance() = default;
+
+Result<void> Instance::prepare() { return impl_->prepare(); }
+
+void Instance::start() {
+  auto& tasks = impl_->parts.tasks;
+  impl_->own_entry.start(tasks);
+  impl_->engine_entry.start(tasks);
+  tasks.spawn("timers", impl_->keep_time());
+  tasks.spawn("load", impl_->meter());
+  tasks.spawn("begin", impl_->begin());
+}
+
+asio::awaitable<void> Instance::shut_down(Deadline deadline) {
+  Impl& my = *impl_;
+  my.apply(my.machine.shut_down(steady_now()));
+  while (!my.over && !deadline.expired(steady_now())) {
+    my.ended.expires_at(deadline.when());
+    co_await my.ended.async_wait(kTok);
+  }
+  my.engine_entry.want_gone();
+  my.own_entry.want_gone();
+  // A registry that does not answer must not hold up the end for long.
+  const auto limit = Deadline::earlier_of(deadline, Deadline::after(steady_now(), std::chrono::seconds(3)));
+  const bool engine_gone = co_await my.engine_entry.gone(limit);
+  const bool own_gone = co_await my.own_entry.gone(limit);
+  if (!engine_gone || !own_gone) {
+    my.log.warn("the registry did not confirm that the service is gone; its lease will end there",
+                {{"service", my.settings.name}});
+  }
+}
+
+void Instance::abandon() {
+  Impl& my = *impl_;
+  my.over = true;
+  if (my.shim != nullptr && my.machine.processes_exist()) {
+    my.shim->stop(Duration::zero());
+  }
+  my.own_entry.stop();
+  my.engine_entry.stop();
+  for (Timer* timer :
+       {&my.tick, &my.readiness, &my.progress, &my.health, &my.completions, &my.requests, &my.meter_timer, &my.ended}) {
+    timer->cancel();
+  }
+}
+
+void Instance::restart() { impl_->apply(impl_->machine.restart(steady_now())); }
+void Instance::drain() { impl_->apply(impl_->machine.drain(steady_now())); }
+
+void Instance::reopen_log() {
+  if (impl_->shim != nullptr) {
+    impl_->shim->reopen_log();
+  }
+}
+
+void Instance::set_registry_token(const std::string& token) {
+  impl_->own_entry.set_token(token);
+  impl_->engine_entry.set_token(token);
+}
+
+const ServiceSettings& Instance::settings() const { return impl_->settings; }
+bool Instance::failed_for_good() const { return impl_->machine.state() == InstanceState::failed; }
+void Instance::on_change(std::function<void(const Instance&)> callback) { impl_->changed = std::move(callback); }
+
+}  // namespace svc::agent

@@ -1,0 +1,93 @@
+// Inside of Instance, shared by its source files.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/core/command_line.hpp"
+#include "agent/core/instance_machine.hpp"
+#include "agent/io/instance.hpp"
+#include "agent/io/load_meter.hpp"
+#include "common/io/log.hpp"
+
+namespace svc::agent {
+
+struct Instance::Impl {
+  Impl(AgentParts& shared, ServiceSettings configured);
+
+  // -- the machine (instance.cpp)
+  Result<void> prepare();
+  asio::awaitable<void> begin();      ///< adopts or starts
+  asio::awaitable<void> keep_time();  ///< ticks the machine
+  void apply(const InstanceMachine::Actions& actions);
+  void announce();
+  void stop_run(Duration grace);
+  void say_state() const;
+
+  // -- the run of one shim (instance_run.cpp)
+  asio::awaitable<void> launch();
+  LaunchOrder order() const;
+  ShimHandlers handlers();
+  void on_report(const ShimReport& report);
+  void on_run(const RunReport& run);
+  void on_exit(const ExitOutcome& outcome);
+  asio::awaitable<void> on_end(bool clean);
+  /// Takes over what an earlier agent left running; true when it was, false when nothing is left of it.
+  asio::awaitable<bool> take_over();
+
+  // -- what is asked of the engine while it runs (instance_watch.cpp)
+  asio::awaitable<void> await_readiness(std::uint64_t number);
+  asio::awaitable<void> tell_progress(std::uint64_t number);
+  asio::awaitable<void> watch_health(std::uint64_t number);
+  asio::awaitable<void> watch_completions(std::uint64_t number);
+  asio::awaitable<void> watch_requests();
+  asio::awaitable<void> meter();
+  void probed(bool alive, const std::string& why);
+
+  // -- the registry (instance.cpp)
+  InstanceFacts facts() const;
+  std::string status() const { return std::string(registry_status(machine.state())); }
+
+  bool present(std::uint64_t number) const { return number == run_number && !over; }
+  asio::awaitable<void> wait(Timer& timer, Duration time);
+
+  AgentParts& parts;
+  ServiceSettings settings;
+  std::vector<RankCommand> commands;
+  std::string fingerprint;
+  RunFiles files;
+  std::optional<AgentLock> lock;
+  InstanceMachine machine;
+  Logger log;
+  std::function<void(const Instance&)> changed;
+  const Instance* self = nullptr;
+
+  std::unique_ptr<ShimClient> shim;
+  std::uint64_t run_number = 0;  ///< a watcher of an earlier run ends by it
+  std::optional<RunReport> run;
+  std::optional<ExitOutcome> first_exit;  ///< of the present run, as the shim told it
+  std::optional<Duration> stop_asked;     ///< of the present run; it may come before the shim is there
+  std::optional<bool> found_run;          ///< take_over: the first report came (true), or the shim ended (false)
+  std::uint16_t engine_port = 0;
+  ModelList models;
+  bool was_ready = false;  ///< since the agent began: the engine's entry exists
+  InstanceLoad load;
+  std::string last_line, port_problem, started_text;
+  std::deque<std::pair<WallTime, ExitOutcome>> exits;
+  std::map<std::string, std::uint64_t, std::less<>> exit_counts;
+  std::uint64_t log_lines_lost = 0;
+  const WallTime agent_started;
+  const TimePoint began;
+  InstanceState said = InstanceState::idle;
+
+  RegistryLink own_entry, engine_entry;
+  Timer tick, readiness, progress, health, completions, requests, meter_timer, ended;
+  bool over = false;  ///< the machine has ended, or the instance was abandoned
+};
+
+}  // namespace svc::agent

@@ -1,0 +1,184 @@
+#include "agent/io/instance_impl.hpp"
+#include "common/core/time_text.hpp"
+
+namespace svc::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// An earlier shim that is not to be kept ends its run within this, and then gives its lock back.
+constexpr Duration kLockPatience = 15s;
+constexpr std::size_t kExitsKept = 10;
+
+}  // namespace
+
+LaunchOrder Instance::Impl::order() const {
+  LaunchOrder order;
+  order.name = settings.name;
+  order.ranks = commands;
+  order.outlive_agent = parts.outlive_agent;
+  order.grace = settings.stop_grace;
+  order.socket_path = files.socket;
+  order.log_file = settings.log_file;
+  order.log_max_bytes = parts.log_max_bytes;
+  order.log_max_files = parts.log_max_files;
+  order.log_max_age = parts.log_max_age;
+  order.cgroup_parent = parts.cgroup_parent;
+  order.fingerprint = fingerprint;
+  return order;
+}
+
+ShimHandlers Instance::Impl::handlers() {
+  ShimHandlers handlers;
+  handlers.on_report = [this](const ShimReport& report) { on_report(report); };
+  handlers.on_end = [this](bool clean) { parts.tasks.spawn("end of run", on_end(clean)); };
+  return handlers;
+}
+
+asio::awaitable<void> Instance::Impl::launch() {
+  ++run_number;
+  run.reset();
+  first_exit.reset();
+  stop_asked.reset();
+  engine_port = settings.port;
+  last_line.clear();
+  started_text = iso8601(wall_now());
+  log.info("starting", {{"service", settings.name},
+                        {"command", printable(commands.front().argv)},
+                        {"processes", commands.size()},
+                        {"log", settings.log_file}});
+  shim = std::make_unique<ShimClient>(parts.executor, handlers());
+  const Result<void> started =
+      co_await shim->launch(files, order(), Deadline::after(steady_now(), kLockPatience));
+  if (!started) {
+    ExitOutcome outcome;
+    outcome.kind = ExitKind::start_failed;
+    outcome.last_lines = {started.error().to_string()};
+    log.error("the processes could not be started", {{"service", settings.name}, {"reason", outcome.last_lines[0]}});
+    shim.reset();
+    on_exit(outcome);
+    apply(machine.gone(steady_now(), parts.random()));
+  }
+}
+
+void Instance::Impl::on_report(const ShimReport& report) {
+  if (const auto* running = std::get_if<RunReport>(&report)) {
+    on_run(*running);
+  } else if (const auto* line = std::get_if<LineReport>(&report)) {
+    last_line = line->last_line;
+    if (line->port && *line->port != engine_port) {
+      log.warn("the engine took another port than it was given",
+               {{"service", settings.name}, {"given", settings.port}, {"taken", *line->port}});
+      engine_port = *line->port;
+    }
+  } else if (const auto* exit = std::get_if<ExitReport>(&report)) {
+    on_exit(exit->outcome);
+  } else if (const auto* gone = std::get_if<GoneReport>(&report)) {
+    log_lines_lost += gone->lines_lost;
+    if (gone->killed > 0) {
+      log.warn("some processes had to be killed", {{"service", settings.name}, {"killed", gone->killed}});
+    }
+  }
+}
+
+void Instance::Impl::on_run(const RunReport& running) {
+  run = running;
+  if (running.port) {
+    engine_port = *running.port;
+  }
+  if (found_run.has_value()) {
+    return;  // take_over() decides
+  }
+  if (stop_asked) {
+    shim->stop(*stop_asked);
+  }
+  apply(machine.launched(steady_now()));
+  parts.tasks.spawn("readiness", await_readiness(run_number));
+  parts.tasks.spawn("progress", tell_progress(run_number));
+}
+
+void Instance::Impl::on_exit(const ExitOutcome& outcome) {
+  const InstanceState before = machine.state();
+  if (!first_exit && before != InstanceState::stopping && before != InstanceState::unhealthy) {
+    log.error("the engine ended", {{"service", settings.name}, {"reason", text_of(outcome)}});
+    for (const auto& line : outcome.last_lines) {
+      log.info("last output", {{"service", settings.name}, {"line", line}});
+    }
+  }
+  if (!first_exit) {
+    first_exit = outcome;
+  }
+  if (run && static_cast<std::size_t>(outcome.rank) < run->ranks.size()) {
+    run->ranks[static_cast<std::size_t>(outcome.rank)] = 0;
+  }
+  apply(machine.exited(steady_now(), outcome, parts.random()));
+}
+
+asio::awaitable<void> Instance::Impl::on_end(bool clean) {
+  if (!clean) {
+    log.error("the shim of the service ended unexpectedly; what it leaves behind is killed",
+              {{"service", settings.name}});
+    co_await ChildWatch::end_strays();
+  }
+  shim.reset();
+  run.reset();
+  ++run_number;  // watchers of this run end
+  for (Timer* timer : {&readiness, &progress, &health, &completions}) {
+    timer->cancel();
+  }
+  if (found_run.has_value()) {
+    found_run = false;
+    ended.cancel();
+    co_return;
+  }
+  if (over) {
+    co_return;
+  }
+  if (!clean && !first_exit) {
+    ExitOutcome lost;
+    lost.kind = ExitKind::lost;
+    on_exit(lost);
+  }
+  apply(machine.gone(steady_now(), parts.random()));
+  if (machine.last_exit()) {
+    exits.emplace_front(wall_now(), *machine.last_exit());
+    ++exit_counts[std::string(word_of(machine.last_exit()->kind))];
+    if (exits.size() > kExitsKept) {
+      exits.pop_back();
+    }
+  }
+}
+
+asio::awaitable<bool> Instance::Impl::take_over() {
+  shim = std::make_unique<ShimClient>(parts.executor, handlers());
+  found_run = true;
+  const bool attached = co_await shim->attach(files);
+  if (!attached) {
+    found_run.reset();
+    shim.reset();
+    co_return false;
+  }
+  while (!run && *found_run && !over) {  // its first message says what runs
+    ended.expires_after(50ms);
+    co_await ended.async_wait(kTok);
+  }
+  if (run && *found_run && parts.outlive_agent && run->fingerprint == fingerprint) {
+    found_run.reset();
+    log.info("took over the running engine", {{"service", settings.name}, {"shim", run->shim}, {"port", engine_port}});
+    apply(machine.adopt(steady_now()));
+    parts.tasks.spawn("readiness", await_readiness(run_number));
+    co_return true;
+  }
+  if (*found_run) {
+    log.warn("an earlier agent's engine runs with other settings: it is stopped first", {{"service", settings.name}});
+    shim->stop(settings.stop_grace);
+  }
+  while (*found_run && !over) {
+    ended.expires_at(Timer::time_point::max());
+    co_await ended.async_wait(kTok);
+  }
+  found_run.reset();
+  co_return false;
+}
+
+}  // namespace svc::agent

@@ -1,0 +1,56 @@
+#include "agent/io/shim/leftovers.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agent/io/shim/proc_scan.hpp"
+#include "common/core/clock.hpp"
+
+namespace svc::agent {
+namespace {
+
+bool carries(std::string_view environment, std::string_view variable) {
+  while (!environment.empty()) {
+    const std::string_view one = environment.substr(0, environment.find('\0'));
+    if (one == variable) return true;
+    environment.remove_prefix(std::min(one.size() + 1, environment.size()));
+  }
+  return false;
+}
+
+std::vector<ProcessFacts> carriers_of(std::string_view variable) {
+  std::vector<ProcessFacts> found;
+  const pid_t self = ::getpid();
+  for (const ProcessFacts& process : scan_processes()) {
+    if (process.pid == self || process.state == 'Z') continue;
+    if (carries(read_small_file("/proc/" + std::to_string(process.pid) + "/environ"), variable))
+      found.push_back(process);
+  }
+  return found;
+}
+
+}  // namespace
+
+int end_leftovers(const std::string& marker_value) {
+  constexpr Duration kLimit = std::chrono::seconds(5);
+  constexpr int kLookAgainMs = 5;
+  if (marker_value.empty()) return 0;
+  const std::string variable = std::string(kRunMarker) + "=" + marker_value;
+  const TimePoint end = steady_now() + kLimit;
+  int count = 0;
+  for (bool first = true;; first = false) {
+    const auto left = carriers_of(variable);
+    if (first) count = static_cast<int>(left.size());
+    if (left.empty() || steady_now() >= end) return count;
+    for (const ProcessFacts& process : left) signal_process(process, SIGKILL);
+    // They are not children, so no signal tells of their end.
+    ::poll(nullptr, 0, kLookAgainMs);
+  }
+}
+
+}  // namespace svc::agent

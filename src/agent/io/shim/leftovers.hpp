@@ -1,0 +1,17 @@
+// What earlier runs left behind when their shim and their agent were both killed: processes that nobody reaps any more
+// are found by a variable in their environment.
+#pragma once
+
+#include <string>
+
+namespace svc::agent {
+
+/// Set for a shim by its agent, and so inherited by the whole run: names the run's lock file (device, inode) and the
+/// service. Whoever holds the lock may end every other process that carries the same value.
+inline constexpr char kRunMarker[] = "INFINILM_RUN";
+
+/// SIGKILL to every process of this value but this one, and waits until they are gone, at most 5 s. Returns how many
+/// there were. Reads the environment of all processes once when there is none.
+int end_leftovers(const std::string& marker_value);
+
+}  // namespace svc::agent

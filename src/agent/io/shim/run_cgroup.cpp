@@ -1,0 +1,88 @@
+#include "agent/io/shim/run_cgroup.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "agent/core/process_tree.hpp"
+#include "agent/io/shim/proc_scan.hpp"
+#include "agent/io/shim/shim.hpp"
+#include "common/core/percent_codec.hpp"
+
+namespace svc::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> folders_in(const std::string& path) {
+  std::vector<std::string> found;
+  std::error_code failure;
+  for (fs::directory_iterator entry(path, failure), end; !failure && entry != end; entry.increment(failure)) {
+    std::error_code ignored;
+    if (entry->is_directory(ignored) && !entry->is_symlink(ignored)) found.push_back(entry->path().string());
+  }
+  return found;
+}
+
+/// The files of a cgroup go with its folder; only folders below keep it.
+void remove_tree(const std::string& path) {
+  for (const std::string& below : folders_in(path)) remove_tree(below);
+  ::rmdir(path.c_str());
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// Which lock file this is: agents with other state directories may run services of the same name.
+std::string owner_of(int lock) {
+  struct stat facts {};
+  if (::fstat(lock, &facts) != 0) return "0";
+  return std::to_string(facts.st_dev) + "." + std::to_string(facts.st_ino);
+}
+
+}  // namespace
+
+RunCgroup::RunCgroup(const std::string& parent, const std::string& name) {
+  if (parent.empty()) return;
+  const std::string prefix = parent + "/infinilm-" + percent_encode(name) + "." + owner_of(kShimLock) + "-";
+  for (const std::string& old : folders_in(parent)) {
+    if (!old.starts_with(prefix) || !is_number(std::string_view(old).substr(prefix.size()))) continue;
+    write_small_file(old + "/cgroup.kill", "1");
+    remove_tree(old);  // what is not empty yet is the next run's to remove
+  }
+  const std::string path = prefix + std::to_string(::getpid());
+  if (::mkdir(path.c_str(), 0755) != 0) return;
+  if (::access((path + "/cgroup.procs").c_str(), W_OK) != 0) {
+    ::rmdir(path.c_str());  // no cgroup v2
+    return;
+  }
+  path_ = path;
+}
+
+std::string RunCgroup::procs_file() const { return path_.empty() ? "" : path_ + "/cgroup.procs"; }
+
+bool RunCgroup::populated() const {
+  return !path_.empty() && read_small_file(path_ + "/cgroup.events").find("populated 1") != std::string::npos;
+}
+
+void RunCgroup::kill() const {
+  if (!path_.empty()) write_small_file(path_ + "/cgroup.kill", "1");
+}
+
+void RunCgroup::remove() const {
+  if (!path_.empty()) remove_tree(path_);
+}
+
+std::uint64_t RunCgroup::oom_kills() const {
+  if (!path_.empty()) {
+    const std::string events = read_small_file(path_ + "/memory.events");
+    if (!events.empty()) return oom_kill_count(events);
+  }
+  return oom_kill_count(read_small_file("/proc/vmstat"));
+}
+
+}  // namespace svc::agent

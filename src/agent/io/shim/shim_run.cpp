@@ -1,0 +1,212 @@
+#include "agent/io/shim/shim_run.hpp"
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "agent/io/shim/spawn.hpp"
+
+namespace svc::agent {
+namespace {
+
+/// An agent that is gone is followed within a second.
+constexpr Duration kOrphanedGrace = std::chrono::milliseconds(500);
+/// A cgroup may say "populated" for a moment after its last process was reaped.
+constexpr int kCgroupWaitMs = 2;
+constexpr int kGoodbyeMs = 1000;
+
+int ceil_ms(Duration duration) {
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+  return static_cast<int>(std::clamp<std::int64_t>(ms, 0, 3'600'000));
+}
+
+}  // namespace
+
+ShimRun::ShimRun(LaunchOrder order, AgentLink link, UniqueFd child_signals)
+    : order_(std::move(order)),
+      link_(std::move(link)),
+      child_signals_(std::move(child_signals)),
+      log_({order_.log_file, order_.log_max_bytes, order_.log_max_files, order_.log_max_age}),
+      cgroup_(order_.cgroup_parent, order_.name),
+      oom_kills_at_start_(cgroup_.oom_kills()),
+      tree_(cgroup_) {}
+
+void ShimRun::run() {
+  turn_at_ = started_at_ = wall_now();
+  // Without its agent to keep it for, nobody may take this run over.
+  if (order_.outlive_agent && !order_.socket_path.empty()) {
+    if (auto listening = link_.listen(order_.socket_path); listening.has_error()) {
+      log_.note(turn_at_, listening.error().to_string());
+    }
+  }
+  start_ranks();
+  for (;;) {
+    take_orders();
+    read_outputs();
+    reap();
+    if (advance()) break;
+    report_line(steady_now());
+    log_.flush();
+    wait();
+  }
+  say_goodbye();
+}
+
+void ShimRun::start_ranks() {
+  for (const RankCommand& command : order_.ranks) {
+    Rank& rank = ranks_.emplace_back(static_cast<int>(ranks_.size()));
+    SpawnedRank spawned;
+    SpawnFailure failure;
+    if (!spawn_rank(command, cgroup_.procs_file(), spawned, failure)) {
+      return start_failed(rank.number, failure.error, failure.message);
+    }
+    tree_.add_rank(spawned.pid);
+    rank.outputs.emplace_back(spawned.output, [this, &rank](std::string_view line) { take_line(rank, false, line); });
+    rank.outputs.emplace_back(spawned.errors, [this, &rank](std::string_view line) { take_line(rank, true, line); });
+    log_.note(turn_at_, "rank " + std::to_string(rank.number) + " started, process " + std::to_string(spawned.pid));
+  }
+  link_.send(run_report());
+}
+
+void ShimRun::start_failed(int rank, int error, const std::string& message) {
+  log_.note(turn_at_, message);
+  ExitReport report;
+  report.outcome.kind = ExitKind::start_failed;
+  report.outcome.value = error;
+  report.outcome.rank = rank;
+  report.outcome.last_lines = {message};
+  exits_.push_back(report);
+  link_.send(report);
+  begin_stop(order_.grace);
+}
+
+RunReport ShimRun::run_report() const {
+  RunReport report;
+  report.shim = ::getpid();
+  report.ranks = tree_.ranks();
+  report.fingerprint = order_.fingerprint;
+  report.started_at_us = started_at_.time_since_epoch().count();
+  report.port = port_;
+  report.cgroup = cgroup_.path();
+  return report;
+}
+
+void ShimRun::wait() {
+  polled_.clear();
+  polled_.push_back({child_signals_.get(), POLLIN, 0});
+  // A closed descriptor is -1, which poll(2) passes over.
+  polled_.push_back({link_.fd(), static_cast<short>(link_.wants_to_write() ? POLLIN | POLLOUT : POLLIN), 0});
+  polled_.push_back({link_.listening_fd(), POLLIN, 0});
+  for (const Rank& rank : ranks_) {
+    for (const RankOutput& output : rank.outputs) polled_.push_back({output.fd(), POLLIN, 0});
+  }
+  ::poll(polled_.data(), polled_.size(), more_output_ ? 0 : wait_ms(steady_now()));
+  turn_at_ = wall_now();
+  std::array<signalfd_siginfo, 16> signals{};
+  while (::read(child_signals_.get(), signals.data(), sizeof signals) == static_cast<ssize_t>(sizeof signals)) {
+  }
+}
+
+int ShimRun::wait_ms(TimePoint now) const {
+  TimePoint wake = stop_.wake_at();
+  if (link_.connected() && (line_is_new_ || port_is_new_)) wake = std::min(wake, line_report_at_);
+  if (wake == TimePoint::max()) return -1;
+  const int ms = ceil_ms(wake - now);
+  // No child is left, and nothing will tell when the cgroup has noticed.
+  const bool only_cgroup = stop_.begun() && tree_.ranks_alive() == 0 && !tree_.children_left();
+  return only_cgroup ? std::min(ms, kCgroupWaitMs) : ms;
+}
+
+void ShimRun::take_orders() {
+  if (link_.connected()) {
+    while (const auto order = link_.receive()) handle(*order);
+    if (!link_.connected()) agent_gone();
+  }
+  link_.write_waiting();
+  if (link_.listening_fd() >= 0 && link_.accept()) greet_agent();
+}
+
+void ShimRun::handle(const ShimOrder& order) {
+  if (const auto* stop = std::get_if<StopOrder>(&order)) {
+    begin_stop(stop->grace);
+  } else if (std::holds_alternative<ReopenLogOrder>(order)) {
+    log_.flush();
+    if (auto opened = log_.reopen(); opened.has_error()) log_.note(turn_at_, opened.error().to_string());
+  }
+  // A second LaunchOrder is nothing that an agent sends.
+}
+
+void ShimRun::agent_gone() {
+  if (!order_.outlive_agent) {
+    log_.note(turn_at_, "the agent is gone: the engine is stopped");
+    begin_stop(std::min(order_.grace, kOrphanedGrace));
+  } else if (!exits_.empty()) {
+    begin_stop(order_.grace);  // nobody is there to decide about the rest
+  } else {
+    log_.note(turn_at_, "the agent is gone: the engine is kept for the next one");
+  }
+}
+
+void ShimRun::greet_agent() {
+  log_.note(turn_at_, "another agent has taken over");
+  port_is_new_ = false;
+  link_.send(run_report());
+  for (const ExitReport& exit : exits_) link_.send(exit);
+}
+
+void ShimRun::reap() {
+  tree_.reap([this](std::size_t rank, int status) { rank_ended(rank, status); });
+}
+
+void ShimRun::rank_ended(std::size_t rank, int status) {
+  drain(ranks_[rank]);
+  ExitReport report;
+  report.outcome = classify_exit(status, cgroup_.oom_kills() > oom_kills_at_start_);
+  report.outcome.rank = static_cast<int>(rank);
+  report.outcome.last_lines = ranks_[rank].last_lines.lines();
+  log_.note(turn_at_, "rank " + std::to_string(rank) + " ended: " + text_of(report.outcome));
+  exits_.push_back(report);
+  link_.send(report);
+  if (!link_.connected()) begin_stop(order_.grace);
+  if (tree_.ranks_alive() == 0 && stop_.begun()) tree_.terminate_orphans();
+}
+
+void ShimRun::begin_stop(Duration grace) {
+  if (!stop_.begun()) log_.note(turn_at_, "stopping");
+  stop_.begin(steady_now(), grace);
+}
+
+bool ShimRun::advance() {
+  const std::size_t ranks_alive = tree_.ranks_alive();
+  const bool left = ranks_alive > 0 || tree_.anything_left();
+  if (!left) return true;
+  if (ranks_alive == 0 && !stop_.begun()) begin_stop(StopSequence::kOrphanGrace);
+  switch (stop_.next(steady_now(), left ? 1 : 0, ranks_alive)) {
+    case StopAction::terminate: tree_.terminate(); break;
+    case StopAction::kill: tree_.kill(); break;
+    case StopAction::none:
+    case StopAction::gone: break;
+  }
+  return false;
+}
+
+void ShimRun::say_goodbye() {
+  for (Rank& rank : ranks_) drain(rank);
+  cgroup_.remove();
+  link_.stop_listening();
+  log_.note(turn_at_, "nothing is left of the run");
+  log_.flush();
+  bool told = link_.send(GoneReport{tree_.killed(), log_.lines_lost()});
+  const TimePoint end = steady_now() + std::chrono::milliseconds(kGoodbyeMs);
+  while (!told && steady_now() < end) {
+    pollfd agent{link_.fd(), POLLOUT, 0};
+    ::poll(&agent, 1, ceil_ms(end - steady_now()));
+    link_.write_waiting();
+    told = !link_.wants_to_write();
+  }
+}
+
+}  // namespace svc::agent

@@ -1,0 +1,96 @@
+// What an engine prints, through a real shim into log, reports and last lines (S10 of the reliability statements).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "agent/io/shim/proc_scan.hpp"
+#include "tests/support/run_fixture.hpp"
+
+namespace svc::agent {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class ShimOutput : public test::RunFixture {};
+
+TEST_F(ShimOutput, LastLines_AreWholeAlsoWhenAGrandchildHoldsTheOutput) {
+  start(order({"session-daemon", "ignore:15", "pause", "--", "print:one", "partial:Segmentation fau", "exit:1"}));
+  ASSERT_TRUE(wait_exit());
+  EXPECT_THAT(seen.exits.front().last_lines, ElementsAre("one", "Segmentation fau"));
+  ASSERT_TRUE(wait_gone());
+}
+
+TEST_F(ShimOutput, Port_IsReportedAtOnceAndToLaterAgents) {
+  start(order({"print:INFO:     Uvicorn running on http://0.0.0.0:8123 (Press CTRL+C to quit)", "pause"}));
+  EXPECT_TRUE(wait([this] { return seen.port().has_value(); }));
+  EXPECT_EQ(seen.port(), 8123);
+}
+
+TEST_F(ShimOutput, LineReports_AreAtMostTwoASecond) {
+  start(order({"chatter"}));
+  ASSERT_FALSE(wait([] { return false; }, 1200ms));
+  EXPECT_GE(seen.lines.size(), 2U);
+  EXPECT_LE(seen.lines.size(), 4U);
+  EXPECT_EQ(seen.lines.back().last_line, "chatter");
+}
+
+TEST_F(ShimOutput, Flood_LosesNothingDelaysNoOrderAndTakesNoMemory) {
+  LaunchOrder made = order({"flood:100", "print:ready", "chatter"});
+  made.log_max_bytes = 50'000'000;
+  start(made);
+  std::uint64_t most_pages = 0;
+  const auto look = [&] {
+    if (const auto facts = facts_of(seen.run->shim)) most_pages = std::max(most_pages, facts->rss_pages);
+    return log().find("out ready") != std::string::npos;
+  };
+  ASSERT_TRUE(wait(look, 120s));
+  const std::uint64_t before = facts_of(seen.run->shim)->rss_pages;
+  EXPECT_LT(most_pages, before + 1024) << "pages of 4 KiB";
+  client->stop(5s);
+  ASSERT_TRUE(wait_gone());
+  EXPECT_EQ(seen.gone->lines_lost, 0U);
+}
+
+TEST_F(ShimOutput, Flood_OrdersAreHeardMeanwhile) {
+  start(order({"print:ready", "flood:100000"}));
+  ASSERT_TRUE(wait_log("out ready"));
+  const TimePoint before = steady_now();
+  client->stop(10s);
+  ASSERT_TRUE(wait_gone());
+  EXPECT_LT(steady_now() - before, 5s);
+}
+
+TEST_F(ShimOutput, LineOf10MiB_IsCutAndTheEngineGoesOn) {
+  start(order({"endless:10", "print:", "print:after", "exit:5"}));
+  ASSERT_TRUE(wait_gone());
+  const ExitOutcome outcome = seen.exits.front();
+  EXPECT_EQ(outcome.value, 5);
+  EXPECT_THAT(outcome.last_lines, Contains("after"));
+  EXPECT_THAT(log(), HasSubstr("x[cut]\n"));
+  EXPECT_LT(log().size(), 20'000U);
+}
+
+TEST_F(ShimOutput, FullDisk_OnlyCountsLines) {
+  LaunchOrder made = order({"print:one", "print:two", "exit:0"});
+  made.log_file = "/dev/full";
+  start(made);
+  ASSERT_TRUE(wait_gone());
+  EXPECT_GE(seen.gone->lines_lost, 2U);
+  EXPECT_EQ(seen.exits.front().value, 0);
+}
+
+TEST_F(ShimOutput, ReopenOrder_FollowsLogrotate) {
+  start(order({"print:ready", "chatter"}));
+  ASSERT_TRUE(wait_log("out ready"));
+  std::filesystem::rename(folder.path("logs/toy.log"), folder.path("logs/moved"));
+  client->reopen_log();
+  EXPECT_TRUE(wait_log("out chatter"));
+}
+
+}  // namespace
+}  // namespace svc::agent

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""The life of an agent and of its engine: start, restart, drain, stop, and the death of any of the processes."""
+
+import os
+import signal
+import socket
+import time
+
+from support import http_wire, proc_tree
+from support.agent_process import AgentTest, program, run_agent, seconds_until, sim, toy
+from support.case import main
+from support.waiting import let_time_pass, patience, wait_until
+
+SOON = ("--restart-delay=20ms",)
+LONG = ("--restart-delay=1h",)
+
+
+class Stop(AgentTest):
+    def stops_within(self, agent, seconds):
+        begun = time.monotonic()
+        self.finish(agent)
+        self.assertLess(time.monotonic() - begun, patience(seconds))
+
+    def test_sigterm_and_sigint_end_it_with_exit_code_0(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            agent = self.running_agent(sim())
+            agent.signal(number)
+            self.assertEqual(agent.wait_exit(), 0)
+            self.assert_nothing_left(agent)
+
+    def test_a_stop_while_the_model_loads_does_not_drain(self):
+        agent = self.start_agent(toy("--load=60"), "--drain-timeout=30s")
+        wait_until(agent.engines, 10, "the engine")
+        self.stops_within(agent, 1)
+
+    def test_a_stop_right_after_the_start(self):
+        for number in range(8):
+            agent = self.start_agent(toy("--children=setsid-double"), "--stop-grace=300ms")
+            time.sleep(number * 0.01)  # the moment is what varies
+            self.finish(agent)
+
+    def test_a_stop_between_two_starts(self):
+        agent = self.start_agent(toy("--die=start:1"), *LONG)
+        agent.wait_state("backing_off")
+        self.stops_within(agent, 1)
+
+    def test_a_stop_after_it_gave_up(self):
+        agent = self.start_agent(toy("--die=start:1"), *SOON, "--start-limit=1")
+        agent.wait_state("failed")
+        self.stops_within(agent, 1)
+
+    def test_a_stop_while_a_hung_engine_is_being_ended(self):
+        agent = self.running_agent(toy(), "--stop-grace=1s")
+        agent.kill_engine(signal.SIGSTOP)
+        agent.registry.wait_status(agent.server_name, "unhealthy")
+        self.stops_within(agent, 2)
+
+    def test_a_second_sigterm_does_not_wait_and_leaves_nothing_either(self):
+        agent = self.running_agent(toy("--ignore-term", "--children=setsid-double"), "--stop-grace=1h",
+                                   "--drain-timeout=1h")
+        with http_wire.Connection(agent.engine_port) as connection:
+            connection.send(http_wire.request_bytes("GET", "/slow?60"))
+            agent.signal(signal.SIGTERM)
+            agent.wait_state("draining")
+            agent.signal(signal.SIGTERM)
+            begun = time.monotonic()
+            self.assertEqual(agent.wait_exit(), 0)
+            self.assertLess(time.monotonic() - begun, patience(3))
+            wait_until(lambda: not agent.marked(), 3, "the end of all processes")
+
+    def test_the_registry_hangs_when_the_agent_is_stopped(self):
+        agent = self.running_agent(sim())
+        agent.registry.refuse = "hang"
+        begun = time.monotonic()
+        self.assertEqual(agent.stop(), 0)
+        self.assertLess(time.monotonic() - begun, patience(6))
+        agent.registry.refuse = None
+        self.assertEqual(agent.marked(), [])
+
+    def test_the_registry_is_down_when_the_agent_is_stopped(self):
+        agent = self.running_agent(sim())
+        agent.registry.down()
+        begun = time.monotonic()
+        self.assertEqual(agent.stop(), 0)
+        self.assertLess(time.monotonic() - begun, patience(6))
+        self.assertEqual(agent.marked(), [])
+
+
+class Restart(AgentTest):
+    def test_a_restart_on_demand_drains_and_is_no_failure(self):
+        starts = self.folder / "starts"
+        agent = self.running_agent(toy(f"--starts={starts}"), "--drain-timeout=20s", "--start-limit=1")
+        registry, since = agent.registry, time.monotonic()
+        before = agent.engine_pid()
+        with http_wire.Connection(agent.engine_port) as connection:
+            connection.send(http_wire.request_bytes("GET", "/slow?2"))
+            self.assertEqual(agent.call("POST", "/restart").status // 100, 2)
+            agent.wait_state("draining")
+            self.assertFalse(agent.is_ready())
+            self.assertEqual(connection.read_response().status, 200)
+        wait_until(lambda: len(self.starts(starts)) == 2, 10, "the new engine")
+        agent.running()
+        self.assertNotEqual(agent.engine_pid(), before)
+        registry.wait_status(agent.server_name, "running")
+        said = [text for text, _ in registry.statuses_of(agent.server_name, since)]
+        self.assertEqual([said[0], said[-1]], ["draining", "running"])
+        self.assertNotIn("unhealthy", said)
+        self.assertNotIn("gone", said)
+        self.finish(agent)
+
+    def test_restarts_on_demand_in_a_row_end_in_one_running_engine(self):
+        alone = self.folder / "alone"
+        agent = self.running_agent(toy(f"--alone={alone}"), "--drain-timeout=0s")
+        for _ in range(5):
+            agent.call("POST", "/restart")
+        wait_until(lambda: agent.state == "running" and len(agent.engines()) == 1, 20, "an engine")
+        let_time_pass(0.3)
+        agent.running()
+        self.assertEqual(alone.read_text(), "")
+        self.finish(agent)
+
+    def test_a_drain_on_demand_takes_it_out_of_rotation_and_a_restart_back(self):
+        agent = self.running_agent(toy())
+        engine = agent.engine_pid()
+        self.assertEqual(agent.call("POST", "/drain").status // 100, 2)
+        agent.registry.wait_status(agent.server_name, "draining")
+        let_time_pass(2.5, lambda: self.assertEqual((agent.state, agent.engine_pid()), ("draining", engine)))
+        self.assertEqual(http_wire.call(agent.engine_port, "GET", "/health").status, 200)
+        self.assertFalse(agent.is_ready())
+        agent.call("POST", "/restart")
+        agent.running()
+        agent.registry.wait_status(agent.server_name, "running")
+        self.finish(agent)
+
+    def test_max_restarts_is_the_end(self):
+        agent = self.start_agent(toy("--die=0.05:1"), *SOON, "--start-limit=0", "--max-restarts=2")
+        agent.wait_state("failed")
+        self.assertEqual(agent.status()["restarts"], 2)
+        self.finish(agent)
+
+    def test_restart_delay_is_constant_and_without_jitter(self):
+        starts = self.folder / "starts"
+        agent = self.start_agent(toy("--die=start:1", f"--starts={starts}"), "--restart-delay=500ms", "--start-limit=4")
+        agent.wait_state("failed")
+        times = [moment for _, moment in self.starts(starts)]
+        for before, after in zip(times, times[1:]):
+            self.assertGreater(after - before, 0.49)
+            self.assertLess(after - before, 0.5 + patience(0.4))
+        self.finish(agent)
+
+    def test_exit_on_failed_ends_the_agent_with_an_error(self):
+        agent = self.start_agent(toy("--die=start:1"), *SOON, "--start-limit=2", "--exit-on-failed")
+        self.assertNotEqual(agent.wait_exit(), 0)
+        self.assert_nothing_left(agent)
+
+    def test_without_exit_on_failed_it_stays_and_says_so(self):
+        agent = self.start_agent(toy("--die=start:9"), *SOON, "--start-limit=2")
+        agent.wait_state("failed")
+        response = agent.call("GET", "/health")
+        self.assertEqual(response.status, 503)
+        self.assertIn("failed", response.text)
+        self.assertTrue(agent.alive)
+        self.finish(agent)
+
+
+class Processes(AgentTest):
+    def test_the_engine_has_a_clean_environment_and_its_own_session(self):
+        script = "grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\t'; ls -l /proc/$$/fd; sleep 1000"
+        agent = self.start_agent(program("/bin/sh", "-c", script, env={"MY_VALUE": "a b ${PORT} c"}))
+        wait_until(lambda: "2 ->" in agent.engine_log() and agent.engines(), 10, "its output")
+        engine = proc_tree.process(agent.engine_pid())
+        self.assertEqual((engine.group, engine.session), (engine.pid, engine.pid))
+        files = proc_tree.open_files(engine.pid)
+        self.assertEqual(files[0], "/dev/null")
+        self.assertEqual({number for number in files if number < 10}, {0, 1, 2}, files)
+        self.assertIn("SigBlk:0000000000000000", agent.engine_log())
+        self.assertIn("SigIgn:0000000000000000", agent.engine_log())
+        environment = open(f"/proc/{engine.pid}/environ", "rb").read().split(b"\0")
+        self.assertIn(b"MY_VALUE=a b %d c" % agent.engine_port, environment)
+        self.assertFalse([item for item in environment if item.startswith((b"NOTIFY_SOCKET=", b"WATCHDOG_"))])
+        self.finish(agent)
+
+    def test_arguments_stay_whole(self):
+        odd = ["two words", "", "$HOME; touch x", "'quoted' \"twice\"", "back\\slash", "*", "ümläut", "--port=${PORT}",
+               "$${PORT}", "line\nbreak"]
+        agent = self.start_agent(program("/bin/sh", "-c", "sleep 1000", "sh", *odd))
+        wait_until(agent.engines, 10, "the engine")
+        pid = agent.engine_pid()
+        given = open(f"/proc/{pid}/cmdline", "rb").read().decode().split("\0")[4:-1]
+        wanted = [text.replace("$${PORT}", "<").replace("${PORT}", str(agent.engine_port)).replace("<", "${PORT}")
+                  for text in odd]
+        self.assertEqual(given, wanted)
+        self.finish(agent)
+
+    def test_the_shim_is_killed(self):
+        alone = self.folder / "alone"
+        agent = self.running_agent(toy("--children=plain,setsid-double", f"--alone={alone}"), *SOON)
+        engine = agent.engine_pid()
+        shim, = agent.shims()
+        os.kill(shim.pid, signal.SIGKILL)
+        begun = time.monotonic()
+        self.assertLess(seconds_until(lambda: proc_tree.process(engine) is None, begun), patience(1))
+        wait_until(lambda: agent.status()["restarts"] == 1, 10, "the restart")
+        agent.running()
+        self.assertEqual(len(agent.engines()), 3)
+        self.assertEqual(alone.read_text(), "")
+        self.assertEqual(agent.last_exit()["kind"], "lost")
+        self.finish(agent)
+
+    def test_agent_and_shim_are_killed_together(self):
+        alone = self.folder / "alone"
+        agent = self.running_agent(toy(f"--alone={alone}"))
+        for _ in range(5):
+            shim, = agent.shims()
+            os.kill(shim.pid, signal.SIGSTOP)
+            agent.kill()
+            os.kill(shim.pid, signal.SIGKILL)
+            wait_until(lambda: not agent.marked(), 3, "the engine's end")
+            agent.start().running()
+        self.assertEqual(alone.read_text(), "")
+        self.finish(agent)
+
+    def test_the_agent_dies_while_the_engine_has_children(self):
+        children = "--children=plain,double,setsid,setsid-double"
+        agent = self.running_agent(toy("--ignore-term", children), "--stop-grace=300ms")
+        agent.kill()
+        killed = time.monotonic()
+        self.assertLess(seconds_until(lambda: not agent.marked(), killed), 0.3 + patience(1))
+
+    def test_a_second_agent_of_the_same_service_is_refused(self):
+        agent = self.running_agent(toy())
+        engine = agent.engine_pid()
+        result = run_agent(*agent.command()[1:], folder=agent.folder)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn(str(agent.pid), result.stderr)
+        self.assertIn("agent", result.stderr)
+        self.assertEqual((agent.state, agent.engine_pid()), ("running", engine))
+        self.finish(agent)
+
+    def test_two_agents_of_the_same_name_in_two_folders(self):
+        first = self.running_agent(toy("--children=setsid-double"), name="twin")
+        second = self.running_agent(toy(), name="twin")
+        before = first.engine_pid()
+        second.kill_engine()
+        wait_until(lambda: second.status()["restarts"] == 1, 10, "the restart")
+        second.running()
+        let_time_pass(0.3)
+        self.assertEqual((first.state, first.engine_pid(), first.status()["restarts"]), ("running", before, 0))
+        self.finish(second)
+        self.assertEqual((first.state, first.engine_pid(), first.status()["restarts"]), ("running", before, 0))
+        self.finish(first)
+
+    def test_an_agent_that_is_paused_is_no_reason_to_end_the_engine(self):
+        agent = self.running_agent(toy("--print=lines:20000"))
+        engine = agent.engine_pid()
+        agent.signal(signal.SIGSTOP)
+        let_time_pass(1.0, lambda: self.assertEqual(http_wire.call(agent.engine_port, "GET", "/health").status, 200))
+        agent.signal(signal.SIGCONT)
+        self.assertEqual(agent.running().engine_pid(), engine)
+        self.assertEqual(agent.status()["restarts"], 0)
+        self.finish(agent)
+
+    def test_sighup_keeps_the_engine_and_opens_the_logs_anew(self):
+        agent = self.running_agent(toy("--say=first words"))
+        engine = agent.engine_pid()
+        agent.engine_log_path.rename(agent.engine_log_path.with_suffix(".moved"))
+        agent.signal(signal.SIGHUP)
+        wait_until(agent.engine_log_path.exists, 10, "a new log")
+        self.assertEqual((agent.state, agent.engine_pid()), ("running", engine))
+        self.finish(agent)
+
+    def test_an_engine_on_a_port_that_is_still_in_time_wait_starts_at_once(self):
+        agent = self.running_agent(toy(), *SOON)
+        for _ in range(20):
+            socket.create_connection(("127.0.0.1", agent.engine_port)).close()
+        agent.kill_engine()
+        wait_until(lambda: agent.status()["restarts"] == 1, 5, "the restart")
+        begun = time.monotonic()
+        agent.running()
+        self.assertLess(time.monotonic() - begun, patience(1.5))
+        self.finish(agent)
+
+
+if __name__ == "__main__":
+    main()
