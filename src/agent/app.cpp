@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <list>
+#include <map>
 #include <optional>
 
 #include "agent/config.hpp"
@@ -11,6 +12,7 @@
 #include "agent/io/child_watch.hpp"
 #include "agent/io/instance.hpp"
 #include "agent/io/program_folder.hpp"
+#include "agent/io/start_teller.hpp"
 #include "common/io/bearer_auth.hpp"
 #include "common/io/log_limit.hpp"
 #include "common/io/port_file.hpp"
@@ -58,6 +60,7 @@ class AgentApp : public DaemonApp {
     parts_.log_max_age = settings_.engine_log_max_age;
     for (const auto& service : settings_.all) {
       auto& hosted = hosted_.emplace_back(parts_, service);
+      hosted.instance.set_engine_key(engine_keys_[service.name]);
       if (auto ready = hosted.instance.prepare(); !ready) {
         return wrap("service '" + service.name + "'", ready.error());
       }
@@ -83,6 +86,19 @@ class AgentApp : public DaemonApp {
     return write_port_file(settings_.port_file, hosted_.front().pages->port());
   }
 
+  bool ready_later(SdNotify& systemd, std::function<void()> ready) override {
+    const auto facts = [this] {
+      std::vector<StartFacts> all;
+      for (const auto& hosted : hosted_) {
+        all.push_back(hosted.instance.start_facts());
+      }
+      return all;
+    };
+    start_teller_.emplace(executor_, systemd, facts, std::move(ready));
+    start_teller_->start(tasks_);
+    return true;
+  }
+
   Result<void> reload(const DaemonConfig& fresh) override {
     const auto& config = static_cast<const AgentConfig&>(fresh).settings();
     if (auto ready = load_secrets(config); !ready) {
@@ -91,6 +107,10 @@ class AgentApp : public DaemonApp {
     for (auto& hosted : hosted_) {
       hosted.instance.reopen_log();
       hosted.instance.set_registry_token(parts_.registry_token);
+      const auto key = engine_keys_.find(hosted.instance.settings().name);
+      if (key != engine_keys_.end()) {
+        hosted.instance.set_engine_key(key->second);
+      }
       hosted.pages->set_limits(config.http);
     }
     log_.info("tokens, certificates and limits reloaded; what the services are made of changes with a restart");
@@ -98,6 +118,7 @@ class AgentApp : public DaemonApp {
   }
 
   asio::awaitable<void> drain(Deadline deadline) override {
+    start_teller_->stop();
     log_.info("stopping the services", {{"services", hosted_.size()}});
     // All at once: the time of the slowest, not the sum.
     TaskGroup stops(executor_, [this](const char* task, const std::string& what) {
@@ -113,6 +134,9 @@ class AgentApp : public DaemonApp {
   }
 
   void stop() override {
+    if (start_teller_) {
+      start_teller_->stop();
+    }
     for (auto& hosted : hosted_) {
       hosted.instance.abandon();
       if (hosted.pages) {
@@ -137,13 +161,10 @@ class AgentApp : public DaemonApp {
     hooks.authorize = [this](const HttpRoute& route, const HttpRequest& request) {
       return auth_.refusal(route.access, request);
     };
-    hooks.on_bug = [this](const std::string& what) {
-      log_.error("a page failed unexpectedly", {{"error", what}});
-    };
+    hooks.on_bug = [this](const std::string& what) { log_.error("a page failed unexpectedly", {{"error", what}}); };
     hooks.on_trouble = [this](const std::string& what) {
       if (const auto pass = trouble_limit_.check(steady_now())) {
-        log_.warn("cannot accept connections for the moment",
-                  {{"error", what}, {"lines_held_back", pass->suppressed}});
+        log_.warn("cannot accept connections for the moment", {{"error", what}, {"lines_held_back", pass->suppressed}});
       }
     };
     hooks.random = [this] { return random_(); };
@@ -166,6 +187,7 @@ class AgentApp : public DaemonApp {
       }
     }
     gave_up_ = true;
+    start_teller_->stop();  // a start that ends so is none
     log_.error("every service has failed for good: ending, as exit_on_failed says");
     std::raise(SIGTERM);  // the usual way out, with its drain
   }
@@ -187,9 +209,18 @@ class AgentApp : public DaemonApp {
     if (!token) {
       return token.error();
     }
+    std::map<std::string, std::string> keys;
+    for (const auto& service : config.all) {
+      auto key = read_token_file(service.engine_api_key_file);
+      if (!key) {
+        return wrap("engine_api_key_file of '" + service.name + "'", key.error());
+      }
+      keys[service.name] = *std::move(key);
+    }
     if (auto loaded = auth_.load(config.token_file); !loaded) {
       return loaded;
     }
+    engine_keys_ = std::move(keys);
     server_tls_ = std::move(server_tls);
     registry_.set_tls(*std::move(client_tls));
     parts_.registry_token = *std::move(token);
@@ -208,13 +239,15 @@ class AgentApp : public DaemonApp {
   AgentMetrics metrics_;
   BearerAuth auth_;
   TlsContext server_tls_;
+  std::map<std::string, std::string> engine_keys_;  ///< by service; secret
   LogLimiter trouble_limit_{1, 0.1};
   Logger log_{"agent"};
   std::optional<ChildWatch> children_;
   TaskGroup tasks_;
   GpuMemory gpu_;
   AgentParts parts_;
-  std::list<Hosted> hosted_;  ///< last: they refer to all of the above
+  std::list<Hosted> hosted_;  ///< they refer to all of the above
+  std::optional<StartTeller> start_teller_;
   bool gave_up_ = false;
 };
 

@@ -93,6 +93,7 @@ Result<void> AgentConfig::validate() {
     c.this_host = finished->host;
     c.all.push_back(*std::move(finished));
   }
+  for (ServiceSettings& service : c.all) service.pages_tls = c.tls.serves();
   if (auto checked = check_together(c.all); !checked) return checked;
   c.log.file = named(c.log.file, c.services.empty() ? c.all.front().name : "");
   return {};

@@ -28,7 +28,7 @@ struct AgentSettings {
   std::string token_file;           ///< of the pages: as in the registry
   std::string registry_token_file;  ///< what is shown to the registry
   std::string port_file;            ///< the pages' port, for scripts
-  std::string router_url;           ///< accepted from the earlier agents; asked once at the start, a word in the log
+  std::string router_url;           ///< accepted for the earlier agents' sake; not used
   std::uint64_t engine_log_max_bytes = 50'000'000;
   unsigned engine_log_max_files = 5;
   Duration engine_log_max_age{};

@@ -42,14 +42,13 @@ void add_registrations(std::string& out, const ServiceSettings& service) {
   line(out, "registered", url + engine_registration(service, facts, models));
 }
 
-void add_service(std::string& out, const AgentSettings& settings, const ServiceSettings& service) {
+void add_service(std::string& out, const ServiceSettings& service) {
   const std::string engine = "http://" + Endpoint{service.host, service.port}.to_string();
-  const Endpoint pages{service.host, static_cast<std::uint16_t>(service.port + 1)};
   out.append("service ").append(service.name).append(" (").append(service.service_type).append(")\n");
   add_commands(out, service);
   line(out, "ready", engine + "/v1/models, " + engine + "/models");
   line(out, "alive", service.probe_failures == 0 ? "not watched" : engine + service.health_path);
-  line(out, "pages", (settings.tls.serves() ? "https://" : "http://") + pages.to_string() + "/health");
+  line(out, "pages", pages_url(service) + "/health");
   line(out, "log", service.log_file);
   add_registrations(out, service);
 }
@@ -58,7 +57,7 @@ void add_service(std::string& out, const AgentSettings& settings, const ServiceS
 
 std::string dry_run_text(const AgentSettings& settings) {
   std::string out;
-  for (const ServiceSettings& service : settings.all) add_service(out, settings, service);
+  for (const ServiceSettings& service : settings.all) add_service(out, service);
   return out;
 }
 

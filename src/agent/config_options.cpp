@@ -54,7 +54,9 @@ void add_engine(OptionTable& table, ServiceSettings& s) {
                "requests at a time that routers are told, in metadata.max_concurrency; 0 = not stated")
       .flag("paged_attention", s.paged_attention, "infinilm: the paged cache")
       .flag("awq", s.awq, "infinilm, legacy flags: the model is quantised")
-      .text_list("models", s.models, "sim: the models that it serves, the first one really");
+      .text_list("models", s.models, "sim: the models that it serves, the first one really")
+      .text("engine_api_key_file", s.engine_api_key_file, kPath,
+            "file with the API key that the engine asks for; empty = it asks for none");
 }
 
 void add_liveness(OptionTable& table, ServiceSettings& s) {
@@ -88,7 +90,7 @@ void add_registration(OptionTable& table, ServiceSettings& s) {
   table.duration("heartbeat_interval", s.heartbeat_interval, 100ms, 1h, "time between two heartbeats")
       .integer("weight", s.weight, -1, wire::kMaxWeight, "share of requests that routers give it; -1 = not stated")
       .integer("max_fails", s.max_fails, -1, wire::kMaxMaxFails, "failures until others stop using it; -1 = not stated")
-      .text("fail_timeout", s.fail_timeout, {0, 32}, "how long they then do: 30s; empty = not stated")
+      .duration("fail_timeout", s.fail_timeout, 0s, kDay, "how long they then do; 0 = not stated")
       .flag("backup", s.backup, "routers use it only when no other instance can")
       .text("engine_log_file", s.log_file, kPath,
             "file for the engine's output; {name} is the service's name; empty = logs/{name}.log");
@@ -102,13 +104,13 @@ void add_agent(OptionTable& table, AgentSettings& c) {
       .text("state_dir", c.state_dir, {1, 4096}, "folder for what the next agent must know of running engines")
       .choice("on_agent_death", c.on_agent_death, {"stop", "keep"},
               "what becomes of engines when the agent is killed: stopped, or kept for the next agent")
-      .flag("exit_on_failed", c.exit_on_failed, "end with exit code 1 when a service has failed for good")
+      .flag("exit_on_failed", c.exit_on_failed, "end with exit code 1 when every service has failed for good")
       .flag("compat_health", c.compat_health, "/health says 200 always, as the earlier agents'")
       .flag("dry_run", c.dry_run, "print the commands, environments and registrations, and exit")
       .text("token_file", c.token_file, kPath, "bearer tokens for the pages, one `TOKEN read|write` a line")
       .text("registry_token_file", c.registry_token_file, kPath, "file with the bearer token for the registry")
       .text("port_file", c.port_file, kPath, "file to write the port of the pages to once it is open")
-      .text("router_url", c.router_url, {0, 8192}, "router that is asked for its health once, at the start")
+      .text("router_url", c.router_url, {0, 8192}, "a router; taken for the earlier agents' sake, and not used")
       .alias("router_url", "--router", "")
       .integer("engine_log_max_bytes", c.engine_log_max_bytes, 0, 1'000'000'000'000,
                "size at which an engine's log file is rotated; 0 = never")

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/core/command_line.hpp"
+#include "agent/core/registration.hpp"
 #include "agent/core/services_file.hpp"
 #include "common/core/ip_address.hpp"
 #include "common/core/registry_url.hpp"
@@ -44,8 +45,8 @@ std::string metadata_of(const json* file) {
 
 Result<void> check_metadata(const json& file) {
   const auto metadata = file.find("metadata");
-  if (metadata == file.end() || metadata->is_null() || metadata->is_object()) return {};
-  return invalid("'metadata' must be an object");
+  if (metadata == file.end() || metadata->is_null()) return {};
+  return check_metadata(*metadata, "metadata");
 }
 
 ServiceSettings unstated_service() {

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/core/header_rules.hpp"
-#include "common/core/http_url.hpp"
 #include "common/core/json_reader.hpp"
+#include "common/core/registry_url.hpp"
 #include "common/io/config_file.hpp"
 #include "router/core/service_record.hpp"
 
@@ -31,20 +31,6 @@ Result<void> read_models(const json& models, BalancingSettings& balancing) {
     if (const auto known = parse_method(method)) balancing.method_by_model[item.key()] = *known;
   }
   return {};
-}
-
-/// "http://h:1/services/" and "http://h:1/" both mean the registry at http://h:1.
-Result<std::string> registry_base(std::string_view text) {
-  const auto trim = [&text] {
-    while (text.ends_with('/')) text.remove_suffix(1);
-  };
-  trim();
-  if (text.ends_with("/services")) text.remove_suffix(std::string_view("/services").size());
-  trim();
-  const auto url = parse_http_url(text);
-  if (!url) return wrap("registry_url", url.error());
-  if (!url->query.empty()) return invalid("registry_url must not have a query");
-  return std::string(text);
 }
 
 Result<std::vector<Cidr>> networks(const char* key, const std::vector<std::string>& texts) {
@@ -153,7 +139,7 @@ Result<void> RouterConfig::validate() {
   auto& c = settings_;
   if (!c.registry_url.empty()) {
     auto url = registry_base(c.registry_url);
-    if (!url) return url.error();
+    if (!url) return wrap("registry_url", url.error());
     c.registry_url = *std::move(url);
   }
   auto allow = networks("allow_networks", c.allow_networks);

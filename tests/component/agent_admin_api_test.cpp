@@ -26,11 +26,13 @@ class Service : public InstancePages {
  public:
   const ServiceSettings& settings() const override { return settings_; }
   InstanceView view() const override { return now; }
+  EngineAccess engine() const override { return {now.host, now.engine_port, key}; }
   void restart() override { ++restarts; }
   void drain() override { ++drains; }
 
   ServiceSettings settings_;
   InstanceView now;
+  std::string key;
   int restarts = 0;
   int drains = 0;
 };
@@ -48,6 +50,7 @@ class AgentAdminApi : public test::HttpFixture {
     service_.settings_.name = "gpu1";
     service_.settings_.service_type = "InfiniLM";
     service_.settings_.host = "10.0.0.5";
+    service_.settings_.port = 5001;
     service_.settings_.metadata_json = R"({"rack":"r1"})";
     auto& now = service_.now;
     now.name = "gpu1";
@@ -148,6 +151,13 @@ TEST_F(AgentAdminApi, Models_TheEnginesOwnBytes) {
   open();
   EXPECT_EQ(get("/models").body, list);
   EXPECT_EQ(get("/v1/models").body, list);
+  EXPECT_EQ(engine_.authorizations.back(), "");
+  service_.key = "sesame-0123456789";
+  EXPECT_EQ(get("/models").body, list);
+  EXPECT_EQ(engine_.authorizations.back(), "Bearer sesame-0123456789");
+  for (const char* page : {"/status", "/info", "/health", "/metrics"}) {
+    EXPECT_THAT(get(page).body, Not(HasSubstr("sesame"))) << page;
+  }
 }
 
 TEST_F(AgentAdminApi, Models_NotReadyOrNoAnswer_503AsTheEarlierAgents) {
@@ -178,6 +188,8 @@ TEST_F(AgentAdminApi, Info_FieldsOfBothEarlierAgents) {
   EXPECT_EQ(body.at("metadata").at("type"), "InfiniLM");
   service_.settings_.host = "[::1]";
   EXPECT_EQ(get("/info").parsed().at("url"), "http://[::1]:5002");
+  service_.settings_.pages_tls = true;
+  EXPECT_EQ(get("/info").parsed().at("url"), "https://[::1]:5002");
 }
 
 TEST_F(AgentAdminApi, Status_EverythingOfTheView) {

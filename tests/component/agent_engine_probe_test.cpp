@@ -9,6 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::EnginePages;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -24,6 +25,8 @@ class AgentEngineProbe : public test::HttpFixture {
     io_.poll();
   }
 
+  EngineAccess access(const std::string& host = "localhost") const { return {host, engine_.port(), key_}; }
+
   template <class T>
   T result_of(asio::awaitable<T> question) {
     std::optional<T> answer;
@@ -32,19 +35,18 @@ class AgentEngineProbe : public test::HttpFixture {
     }(std::move(question), answer));
     return *std::move(answer);
   }
-  Result<ModelList> models(Duration timeout = 5s) {
-    return result_of(probe_models(client_, "localhost", engine_.port(), timeout));
-  }
+  Result<ModelList> models(Duration timeout = 5s) { return result_of(probe_models(client_, access(), timeout)); }
   EngineProbe health(const std::string& path = "/health", Duration timeout = 5s) {
-    return result_of(probe_health(client_, "localhost", engine_.port(), path, timeout));
+    return result_of(probe_health(client_, access(), path, timeout));
   }
   EngineProbe completion(Duration timeout = 5s) {
-    return result_of(probe_completion(client_, "localhost", engine_.port(), "a \"model\"", timeout));
+    return result_of(probe_completion(client_, access(), "a \"model\"", timeout));
   }
 
   Resolver resolver_;
   HttpClient client_;
   EnginePages engine_;
+  std::string key_;
 };
 
 TEST(AgentEngineHosts, LoopbackFirstThenTheConfiguredHost) {
@@ -76,7 +78,7 @@ TEST_F(AgentEngineProbe, Models_EachWayThatEnginesServeThem_Found) {
       engine.page("GET", path, page);
     }
     engine.start();
-    const auto list = result_of(probe_models(client_, "localhost", engine.port(), 5s));
+    const auto list = result_of(probe_models(client_, EngineAccess{"localhost", engine.port(), ""}, 5s));
     ASSERT_TRUE(list.has_value()) << list.error().to_string();
     EXPECT_THAT(list->ids, ElementsAre("m"));
     EXPECT_EQ(engine.asked.size(), questions);
@@ -109,7 +111,7 @@ TEST_F(AgentEngineProbe, Models_NobodyThereOrSilent_ErrorInTime) {
   engine_.stop();
   io_.restart();
   io_.poll();
-  const auto nobody = result_of(probe_models(client_, "localhost", port, 5s));
+  const auto nobody = result_of(probe_models(client_, EngineAccess{"localhost", port, ""}, 5s));
   ASSERT_FALSE(nobody.has_value());
   EXPECT_EQ(nobody.error().code, Errc::connect_failed);
 }
@@ -117,7 +119,7 @@ TEST_F(AgentEngineProbe, Models_NobodyThereOrSilent_ErrorInTime) {
 TEST_F(AgentEngineProbe, Models_EngineOnItsHostAlone_AskedThere) {
   engine_.page("GET", "/v1/models", {200, kList, false});
   engine_.start("127.0.0.2");
-  const auto list = result_of(probe_models(client_, "127.0.0.2", engine_.port(), 5s));
+  const auto list = result_of(probe_models(client_, EngineAccess{"127.0.0.2", engine_.port(), ""}, 5s));
   ASSERT_TRUE(list.has_value()) << list.error().to_string();
   EXPECT_FALSE(models().has_value()) << "not on the loopback address";
 }
@@ -129,9 +131,45 @@ TEST_F(AgentEngineProbe, Models_HostThatHasNoAddress_SaysThatNothingListens) {
   io_.poll();
   Resolver none(io_.get_executor(), {}, [](const std::string&, auto done) { done(asio::error::host_not_found, {}); });
   HttpClient client(io_.get_executor(), none, "test");
-  const auto list = result_of(probe_models(client, "no-such-host", engine_.port(), 5s));
+  const auto list = result_of(probe_models(client, EngineAccess{"no-such-host", engine_.port(), ""}, 5s));
   ASSERT_FALSE(list.has_value());
   EXPECT_EQ(list.error().code, Errc::connect_failed);
+}
+
+TEST_F(AgentEngineProbe, Models_EngineThatAsksForAKey_AnErrorOfItsOwn) {
+  for (const int status : {401, 403}) {
+    EnginePages engine(io_.get_executor());
+    engine.page("GET", "/v1/models", {status, R"({"error":"Unauthorized"})", false});
+    engine.start();
+    const auto list = result_of(probe_models(client_, EngineAccess{"localhost", engine.port(), ""}, 5s));
+    ASSERT_FALSE(list.has_value());
+    EXPECT_EQ(list.error().code, Errc::unauthorized);
+    EXPECT_THAT(list.error().cause, HasSubstr("/v1/models: status " + std::to_string(status)));
+    engine.stop();
+    io_.restart();
+    io_.poll();
+  }
+  engine_.page("GET", "/v1/models", {401, "", false});
+  engine_.page("GET", "/models", {200, kList, false});
+  engine_.start();
+  EXPECT_TRUE(models().has_value()) << "one of the two is enough";
+}
+
+TEST_F(AgentEngineProbe, Key_IsShownWithEveryQuestionAndOnlyWhenThereIsOne) {
+  engine_.page("GET", "/v1/models", {404, "", false});
+  engine_.page("GET", "/models", {200, kList, false});
+  engine_.page("GET", "/health", {200, "", false});
+  engine_.page("POST", "/v1/chat/completions", {200, "{}", false});
+  engine_.start();
+  for (const char* key : {"", "sesame-0123456789"}) {
+    key_ = key;
+    engine_.authorizations.clear();
+    EXPECT_TRUE(models().has_value());
+    EXPECT_TRUE(health().alive);
+    EXPECT_TRUE(completion().alive);
+    EXPECT_THAT(engine_.authorizations, Each(key_.empty() ? "" : "Bearer " + key_));
+    EXPECT_EQ(engine_.authorizations.size(), 4U);
+  }
 }
 
 TEST_F(AgentEngineProbe, Health_EachStatus_AliveUnlessAServerError) {
@@ -159,7 +197,7 @@ TEST_F(AgentEngineProbe, Health_SilenceAndRefusal_DeadWithTheReason) {
   engine_.stop();
   io_.restart();
   io_.poll();
-  const auto refused = result_of(probe_health(client_, "127.0.0.1", port, "/health", 5s));
+  const auto refused = result_of(probe_health(client_, EngineAccess{"127.0.0.1", port, ""}, "/health", 5s));
   EXPECT_FALSE(refused.alive);
   EXPECT_THAT(refused.reason, HasSubstr("nothing listens on 127.0.0.1:"));
 }
@@ -189,7 +227,7 @@ TEST_F(AgentEngineProbe, Completion_RefusedIsAliveSilentIsDead) {
   EnginePages hung(io_.get_executor());
   hung.page("POST", "/v1/chat/completions", {200, "", true});
   hung.start();
-  const auto probe = result_of(probe_completion(client_, "localhost", hung.port(), "m", 300ms));
+  const auto probe = result_of(probe_completion(client_, EngineAccess{"localhost", hung.port(), ""}, "m", 300ms));
   EXPECT_FALSE(probe.alive);
   EXPECT_THAT(probe.reason, HasSubstr("did not answer in time"));
   hung.stop();

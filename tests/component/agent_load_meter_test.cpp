@@ -80,13 +80,19 @@ class TouchedMemory {
 
 TEST(AgentLoad, Memory_OfAllBelowTheShimAndNotOfTheShim) {
   const TouchedMemory run;
-  EXPECT_EQ(run_processes(run.pid()).size(), 1U);
-  const auto below = measure_load(run.pid(), 1).rss_bytes;
+  SystemReadings readings(0s);
+  EXPECT_EQ(run_processes(readings, run.pid()).size(), 1U);
+  const auto below = measure_load(readings, run.pid(), 1).rss_bytes;
   ASSERT_TRUE(below.has_value());
   EXPECT_GE(*below, 16 * kMebibyte);
   EXPECT_LT(*below, 1024 * kMebibyte);
-  EXPECT_THAT(run_processes(::getpid()), Contains(run.pid()));
-  EXPECT_FALSE(measure_load(run_processes(run.pid()).front(), 1).rss_bytes.has_value()) << "nothing runs there";
+  EXPECT_THAT(run_processes(readings, ::getpid()), Contains(run.pid()));
+  EXPECT_FALSE(measure_load(readings, run_processes(readings, run.pid()).front(), 1).rss_bytes) << "nothing runs there";
+}
+
+std::optional<std::uint64_t> connections_at(SystemReadings& readings, std::uint16_t port) {
+  const auto use = readings.port_use(port);
+  return use ? std::optional(use->connections) : std::nullopt;
 }
 
 TEST(AgentLoad, OpenConnections_AsManyAsThereAre) {
@@ -100,20 +106,21 @@ TEST(AgentLoad, OpenConnections_AsManyAsThereAre) {
     ASSERT_FALSE(ec) << ec.message();
     acceptor.listen();
     const auto port = acceptor.local_endpoint().port();
-    EXPECT_EQ(open_connections(port), 0U);
+    SystemReadings readings(0s);
+    EXPECT_EQ(connections_at(readings, port), 0U);
     tcp::socket first(io);
     tcp::socket second(io);
     first.connect(acceptor.local_endpoint());
     second.connect(acceptor.local_endpoint());
     tcp::socket first_taken = acceptor.accept();
     const tcp::socket second_taken = acceptor.accept();
-    EXPECT_EQ(open_connections(port), 2U);
-    EXPECT_EQ(measure_load(::getpid(), port).open_connections, 2U);
+    EXPECT_EQ(connections_at(readings, port), 2U);
+    EXPECT_EQ(measure_load(readings, ::getpid(), port).open_connections, 2U);
     first.close();
     char byte = 0;
     first_taken.read_some(asio::buffer(&byte, 1), ec);
     EXPECT_EQ(ec, asio::error::eof);
-    EXPECT_EQ(open_connections(port), 1U);
+    EXPECT_EQ(connections_at(readings, port), 1U);
   }
 }
 
@@ -160,12 +167,14 @@ class AgentGpuMemory : public test::HttpFixture {
     run([](AgentGpuMemory& t) -> asio::awaitable<void> {
       Timer again(t.io_.get_executor());
       const TimePoint end = steady_now() + 5s;
-      while (!run_processes(::getpid()).empty() && steady_now() < end) {
+      SystemReadings readings(0s);
+      while (!run_processes(readings, ::getpid()).empty() && steady_now() < end) {
         again.expires_after(5ms);
         co_await again.async_wait(kTok);
       }
     }(*this));
-    EXPECT_TRUE(run_processes(::getpid()).empty());
+    SystemReadings readings;
+    EXPECT_TRUE(run_processes(readings, ::getpid()).empty());
   }
 
   test::TempFolder folder_;

@@ -110,6 +110,18 @@ TEST_F(ShimDeath, S4_Keep_NoSecondCopyIsStarted) {
   EXPECT_TRUE(wait_gone());
 }
 
+TEST_F(ShimDeath, Keep_TakenOverByAnAgentThatDoesNotKeep_EndsWithIt) {
+  start_ready(kept({"print:ready", "pause"}));
+  lose_agent();
+  ASSERT_TRUE(attach());
+  ASSERT_TRUE(wait([this] { return seen.run.has_value(); }));
+  client->end_with_agent();
+  lose_agent();
+  EXPECT_TRUE(wait_nothing_left(5s));
+  EXPECT_THAT(log(), HasSubstr("ends with its agent from now on"));
+  EXPECT_FALSE(folder.has("state/toy.sock"));
+}
+
 TEST_F(ShimDeath, Keep_SecondAgentBesideTheFirst_IsRefused) {
   start_ready(kept({"print:ready", "pause"}));
   auto first = std::move(client);

@@ -84,6 +84,50 @@ TEST_F(ShimOutput, FullDisk_OnlyCountsLines) {
   EXPECT_EQ(seen.exits.front().value, 0);
 }
 
+TEST_F(ShimOutput, FullDisk_IsToldWhileTheRunLasts_AndItsEndToo) {
+  LaunchOrder made = order({"chatter"});
+  const std::string path = made.log_file;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  ASSERT_TRUE(launch(made).has_value());
+  ASSERT_TRUE(wait_log("out chatter"));
+  EXPECT_FALSE(wait([this] { return !seen.lines.empty() && seen.lines.back().lines_lost > 0; }, 600ms));
+  std::filesystem::remove(path);
+  std::filesystem::create_symlink("/dev/full", path);
+  client->reopen_log();
+  ASSERT_TRUE(wait([this] { return seen.lines.back().log_failing; }));
+  const std::size_t reports = seen.lines.size();
+  ASSERT_FALSE(wait([] { return false; }, 1200ms));
+  EXPECT_LE(seen.lines.size(), reports + 3) << "at most two a second";
+  EXPECT_GE(seen.lines.back().lines_lost, 2U);
+  std::filesystem::remove(path);
+  client->reopen_log();
+  ASSERT_TRUE(wait([this] { return !seen.lines.back().log_failing; }));
+  EXPECT_GE(seen.lines.back().lines_lost, 2U) << "what is lost stays lost";
+  client->stop(5s);
+  ASSERT_TRUE(wait_gone());
+  EXPECT_GE(seen.gone->lines_lost, seen.lines.back().lines_lost);
+}
+
+TEST_F(ShimOutput, FullDisk_IsToldThoughTheEngineSaysNothing) {
+  LaunchOrder made = order({"pause"});
+  made.log_file = "/dev/full";
+  start(made);
+  EXPECT_TRUE(wait([this] { return !seen.lines.empty() && seen.lines.back().log_failing; })) << "by our own lines";
+}
+
+TEST_F(ShimOutput, SettledPort_IsNotChangedByWhatIsPrintedLater) {
+  // The second line comes when the file appears.
+  start(order({"print:Uvicorn running on http://0.0.0.0:8123", "print:ready", "await:" + folder.path("go"),
+               "print:Uvicorn running on http://0.0.0.0:22", "print:said", "pause"}));
+  ASSERT_TRUE(wait([this] { return seen.port().has_value(); }));
+  client->settle_port(8123);
+  ASSERT_FALSE(wait([] { return false; }, 50ms));
+  folder.write("go", "");
+  ASSERT_TRUE(wait_log("out said"));
+  ASSERT_FALSE(wait([] { return false; }, 600ms));
+  EXPECT_EQ(seen.port(), 8123);
+}
+
 TEST_F(ShimOutput, ReopenOrder_FollowsLogrotate) {
   start(order({"print:ready", "chatter"}));
   ASSERT_TRUE(wait_log("out ready"));

@@ -43,11 +43,13 @@ class EnginePages {
 
   std::vector<std::string> asked;   ///< "GET /health"
   std::vector<std::string> bodies;  ///< of the same requests
+  std::vector<std::string> authorizations;
 
  private:
   asio::awaitable<HttpResponse> answer(std::string key, Page page, const HttpRequest& request) {
     asked.push_back(std::move(key));
     bodies.emplace_back(request.body);
+    authorizations.emplace_back(request.field("Authorization"));
     if (page.silent) {
       Timer never(executor_, Timer::time_point::max());
       co_await never.async_wait(kTok);

@@ -175,6 +175,7 @@ void run(const Steps& steps, std::size_t at) {
       term_code = number;
       ::signal(SIGTERM, [](int) { ::_exit(term_code); });
     }
+    while (word == "await" && ::access(rest.c_str(), F_OK) != 0) ::poll(nullptr, 0, 5);
     if (word == "chatter") be_ready();
     while (word == "chatter") {
       say("chatter");

@@ -5,6 +5,7 @@
 //   print:TEXT    a line on stdout                       error:TEXT   a line on stderr
 //   partial:TEXT  without a line end                     flood:N      N MiB of lines of 100 bytes on stdout
 //   endless:N     N MiB without a line end               chatter      a line every 10 ms, for ever
+//   await:FILE    waits until the file exists
 //   close         closes stdout and stderr               term:N       a SIGTERM ends it with this code
 //   about         prints its session, directory, descriptors, signals, stdin and variables
 //   fork, daemon, session, session-daemon                a child, a grandchild whose parent has ended, and both in a

@@ -16,6 +16,8 @@ SCRIPT = SOURCE_DIR / "scripts" / "start_service_instance.sh"
 KINDS = "command, infinilm, infinilm-rust, vllm, sglang, llama-cpp, sim, mock"
 PORT_IS_MISSING = "port is required: --port 5001, or 'port' in the configuration file, or --services FILE"
 
+URL = "must be an http or https URL of at most 1024 bytes"
+
 FLAT = """name = "gpu1"
 host = "10.0.0.1"
 port = 8100
@@ -228,6 +230,22 @@ class Commands(AgentConfigTest):
             self.assertEqual(service[f"environment of rank {rank}"], [f"R={rank}"])
             self.assertEqual(service[f"folder of rank {rank}"], [f"/w/{rank}"])
 
+    def test_pages_in_https_are_registered_as_such(self):
+        [service] = self.dry_run("-p", "5001", "--command", "x", "--registry", "http://r:1", "--tls-cert", "c",
+                                 "--tls-key", "k").values()
+        self.assertEqual(service["pages"], ["https://localhost:5002/health"])
+        [(_, agent), (_, engine)] = service["registered"]
+        self.assertEqual((agent["url"], engine["url"], engine["metadata"]["health_url"]),
+                         ("https://localhost:5002", "http://localhost:5001", "https://localhost:5002/health"))
+
+    def test_the_engines_key_is_never_printed(self):
+        path = self.write("key", "sk-toy-0123456789\n")
+        for flag in "--print-config", "--dry-run":
+            text = self.output(flag, "-p", "1", "--command", "x", INFINILM_AGENT_ENGINE_API_KEY_FILE=str(path))
+            self.assertNotIn("sk-toy", text)
+        self.assertEqual(self.printed("-p", "1", "--command", "x", "--engine-api-key-file",
+                                      path)["engine_api_key_file"], str(path))
+
     def test_settings_without_use_are_named(self):
         [service] = self.dry_run("-p", "1", "--service-type", "vllm", "--path", "/m", "--awq", "--dev", "x").values()
         self.assertEqual(service["unused"], ["device (vllm has no use for it)", "awq (vllm has no use for it)"])
@@ -294,6 +312,19 @@ class Files(AgentConfigTest):
                                                        "got -1"),
                 ("port = 1\n[agent]\nport = 2\n", "'agent.port' and 'port' say the same thing"),
                 ("[agent]\nstart_limt = 2\n", "unknown key 'agent.start_limt'; did you mean 'start_limit'?"),
+                ("[agent]\nweight = -2\n", "'agent.weight' must be an integer from -1 to 1000000, got -2"),
+                ("[agent]\nweight = 1.5\n", "'agent.weight' must be an integer from -1 to 1000000, got 1.5"),
+                ('[agent]\nmax_fails = "x"\n', "'agent.max_fails' must be an integer from -1 to 1000000, got \"x\""),
+                ('[agent]\nfail_timeout = "soon"\n',
+                 "'agent.fail_timeout' must be a duration from 0s to 24h, got \"soon\""),
+                ("[agent]\nfail_timeout = 90000\n",
+                 "'agent.fail_timeout' must be a duration from 0s to 24h, got 90000"),
+                ('[metadata]\nhealth_url = "gpu1:5002"\n',
+                 f"'metadata.health_url' {URL}, got \"gpu1:5002\""),
+                ("[metadata]\nhealth_url = 5\n", "'metadata.health_url' must be a string, got 5"),
+                (f'[metadata]\nx = "{"x" * 65536}"\n',
+                 "'metadata' must be at most 64 KiB as JSON, got 65544 bytes"),
+                (f"[metadata]\nx = {'[' * 31}{']' * 31}\n", "'metadata' must not be nested deeper than 31 levels"),
                 ("metadata = 5\n", "'metadata' must be an object, got 5")):
             with self.subTest(text=text):
                 config.write_text(text)
@@ -329,7 +360,9 @@ class Files(AgentConfigTest):
                 (["-p", "1", "--command", "x", "--registry", "http://r?x=1"],
                  "registry_url: must not have a query, got 'http://r?x=1'"),
                 (["-p", "1", "--command", "x", "--fail-timeout", "soon"],
-                 "fail_timeout must be a duration from 1ms to 24h, got 'soon'"),
+                 "'--fail-timeout' must be a duration from 0s to 24h, got \"soon\""),
+                (["-p", "1", "--command", "x", "--fail-timeout", "9us"],
+                 "fail_timeout must be 1ms or more (0 = not stated), got '9us'"),
                 (["--prot", "1"], "unknown flag '--prot'; did you mean '--port'?"),
                 (["-p"], "flag '--port' needs a value")):
             with self.subTest(flags=flags):
@@ -405,6 +438,7 @@ class Services(AgentConfigTest):
         self.write("agent.toml", '[agent]\nstate_dir = "x"\n')
         self.write("fault.toml", '[backend]\ntype = "command"\ncomand = "x"\n')
         self.write("empty.toml", "")
+        self.write("health.toml", '[metadata]\nhealth_url = "h"\n[backend]\ntype = "command"\ncommand = "run"\n')
         path = self.folder / "services.json"
         for entries, sentence in (
                 ([], f"{path}: the list 'services' is empty"),
@@ -414,6 +448,16 @@ class Services(AgentConfigTest):
                 ([entry("a", 5001), entry("a", 5003)],
                  f"{path}: 'services[0]' and 'services[1]' have the same name 'a'"),
                 ([entry("a", 5001, wieght=1)], f"{path}: unknown key 'services[0].wieght'; did you mean 'weight'?"),
+                ([entry("a", 5001, weight=1000001)],
+                 f"{path}: 'services[0].weight' must be an integer from 0 to 1000000, got 1000001"),
+                ([entry("a", 5001, max_fails=-1)],
+                 f"{path}: 'services[0].max_fails' must be an integer from 0 to 1000000, got -1"),
+                ([entry("a", 5001, fail_timeout="0s")],
+                 f"{path}: 'services[0].fail_timeout' must be a duration from 1ms to 24h, got \"0s\""),
+                ([entry("a", 5001, metadata={"health_url": "//h/x"})],
+                 f"{path}: 'services[0].metadata.health_url' {URL}, got \"//h/x\""),
+                ([entry("a", 5001, config="health.toml")],
+                 f"service 'a': {self.folder}/health.toml: 'metadata.health_url' {URL}, got \"h\""),
                 ([entry("a", 5001, config="none.toml")],
                  f"service 'a': {self.folder}/none.toml: No such file or directory"),
                 ([entry("a", 5001, config="fault.toml")],

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The life of an agent and of its engine: start, restart, drain, stop, and the death of any of the processes."""
 
+import datetime
 import os
 import signal
 import socket
@@ -103,9 +104,56 @@ class Restart(AgentTest):
         self.assertNotEqual(agent.engine_pid(), before)
         registry.wait_status(agent.server_name, "running")
         said = [text for text, _ in registry.statuses_of(agent.server_name, since)]
-        self.assertEqual([said[0], said[-1]], ["draining", "running"])
+        first = 1 if said[0] == "running" else 0  # a heartbeat of just before
+        self.assertEqual([said[first], said[-1]], ["draining", "running"], said)
         self.assertNotIn("unhealthy", said)
         self.assertNotIn("gone", said)
+        self.finish(agent)
+
+    def test_connections_that_are_kept_do_not_hold_up_a_drain(self):
+        agent = self.running_agent(sim(), "--drain-timeout=1h")
+        connections = [http_wire.Connection(agent.engine_port) for _ in range(3)]  # never used
+        begun = time.monotonic()
+        agent.call("POST", "/restart")
+        wait_until(lambda: agent.status()["exits"], 30, "the end of the first engine")
+        self.assertLess(time.monotonic() - begun, patience(5))
+        for connection in connections:
+            connection.close()
+        agent.running()
+        self.finish(agent)
+
+    def test_connections_of_answered_requests_hold_up_a_drain_for_10_s(self):
+        agent = self.running_agent(toy(), "--drain-timeout=1h")  # it closes nothing by itself
+        with http_wire.Connection(agent.engine_port) as connection:
+            connection.send(http_wire.request_bytes("GET", "/health"))
+            self.assertEqual(connection.read_response().status, 200)
+            begun = time.monotonic()
+            agent.call("POST", "/restart")
+            wait_until(lambda: agent.status()["exits"], 60, "the end of the first engine")
+            self.assertGreater(time.monotonic() - begun, 9)
+            self.assertLess(time.monotonic() - begun, patience(15))
+        agent.running()
+        self.finish(agent)
+
+    def test_a_request_that_waits_holds_up_a_drain_however_silent(self):
+        agent = self.running_agent(toy(), "--drain-timeout=1h")
+        with http_wire.Connection(agent.engine_port) as connection:
+            connection.send(http_wire.request_bytes("GET", "/slow?13"))
+            agent.call("POST", "/restart")
+            self.assertEqual(connection.read_response().status, 200, "longer than an answered connection would last")
+        agent.running()
+        self.finish(agent)
+
+    def test_a_drain_that_became_a_stop_waits_for_requests_too(self):
+        agent = self.running_agent(toy(), "--drain-timeout=1h")
+        agent.call("POST", "/drain")
+        agent.registry.wait_status(agent.server_name, "draining")
+        let_time_pass(1.2)
+        with http_wire.Connection(agent.engine_port) as connection:
+            connection.send(http_wire.request_bytes("GET", "/slow?2"))
+            agent.call("POST", "/restart")
+            self.assertEqual(connection.read_response().status, 200)
+        agent.running()
         self.finish(agent)
 
     def test_restarts_on_demand_in_a_row_end_in_one_running_engine(self):
@@ -226,6 +274,29 @@ class Processes(AgentTest):
         agent.kill()
         killed = time.monotonic()
         self.assertLess(seconds_until(lambda: not agent.marked(), killed), 0.3 + patience(1))
+
+    def test_a_kept_engine_ends_with_an_agent_that_does_not_keep(self):
+        agent = self.running_agent(toy(), "--on-agent-death=keep")
+        engine = agent.engine_pid()
+        agent.kill()
+        agent.flags.remove("--on-agent-death=keep")
+        agent.start().running()
+        self.assertEqual(agent.engine_pid(), engine, "it is taken over all the same")
+        agent.kill()
+        wait_until(lambda: not agent.marked(), 3, "the engine's end")
+
+    def test_the_registry_is_told_when_the_engine_ended(self):
+        begun = time.time()
+        agent = self.start_agent(toy("--die=0.1:4"), *LONG)
+        agent.wait_state("backing_off")
+        at = agent.last_exit()["at"]
+        ended = datetime.datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
+        self.assertTrue(begun - 1 < ended < time.time() + 1, at)
+        agent.registry.entries.clear()  # the next heartbeat finds out, and registers it anew
+        told = wait_until(lambda: (agent.registry.entry(agent.name) or {}).get("metadata", {}).get("last_exit"), 10,
+                          "a registration")
+        self.assertEqual((told["text"], told["at"]), ("exit code 4", at))
+        self.finish(agent)
 
     def test_a_second_agent_of_the_same_service_is_refused(self):
         agent = self.running_agent(toy())

@@ -78,7 +78,8 @@ class Trouble(LogTest):
         agent.engine_log_path.symlink_to("/dev/full")
         agent.start().running()
         wait_until(lambda: agent.status()["log_lines_lost"] >= 50_000, 10, "the count of the lost lines")
-        self.assertEqual(agent.state, "running")
+        self.assertEqual((agent.state, agent.status()["restarts"]), ("running", 0), "told while the run lasts")
+        self.assertEqual(agent.stderr_text().count("cannot be written: its lines are lost"), 1)
         self.finish(agent)
 
     def test_s10_a_log_that_can_be_written_again_says_how_much_is_missing(self):
@@ -92,6 +93,7 @@ class Trouble(LogTest):
         wait_until(agent.engine_log_path.exists, 10, "a new log")
         agent.kill_engine()
         wait_until(lambda: re.search(r"agent 100\d lines were lost", agent.engine_log()), 10, "the count in the log")
+        wait_until(lambda: "can be written again" in agent.stderr_text(), 10, "a word about it")
         self.finish(agent)
 
     def test_s10_a_reader_that_stops_never_blocks_the_engine(self):

@@ -10,7 +10,7 @@ from support import http_wire, proc_tree
 from support.agent_process import SIM, AgentTest, is_optimised, port_pair, program, sim, to_toml
 from support.case import main
 from support.usage import rss
-from support.waiting import best_of, let_time_pass, patience, under_sanitizer, wait_until
+from support.waiting import best_of, let_time_pass, machine_is_busy, patience, under_sanitizer, wait_until
 
 COUNT = 20 if under_sanitizer() else 50
 
@@ -45,6 +45,11 @@ class Many(AgentTest):
         pids = http_wire.call(agent.ports[name] + 1, "GET", "/status").json()["pids"]
         return pids[0] if pids else None
 
+    def idle_percent(self, agent):
+        begun, used = time.monotonic(), proc_tree.cpu_time(agent.pid)
+        let_time_pass(11)
+        return 100 * (proc_tree.cpu_time(agent.pid) - used) / (time.monotonic() - begun)
+
     def test_50_services_start_run_and_stop_cleanly(self):
         agent = self.many()
         begun = time.monotonic()
@@ -58,13 +63,17 @@ class Many(AgentTest):
             self.assertEqual(http_wire.call(port + 1, "GET", "/health").json()["service"], name)
         if not under_sanitizer():
             self.assertLess(rss(agent.pid), 40e6)
+        percent, most_percent = self.idle_percent(agent), 5 if is_optimised() else 10
+        if not under_sanitizer() and not machine_is_busy():
+            self.assertLess(percent, most_percent, "one reading of the system for all services")
         begun = time.monotonic()
         self.assertEqual(agent.stop(60), 0)
         stopped = time.monotonic() - begun
         self.assertLess(stopped, patience(10), "all at once, not one after the other")
         self.assert_all_gone(agent)
         self.assertEqual(agent.registry.names(), [])
-        print(f"\n{COUNT} services: running after {started:.1f} s, stopped after {stopped:.1f} s", end=" ")
+        print(f"\n{COUNT} services: running after {started:.1f} s, idle at {percent:.2f} %, stopped after "
+              f"{stopped:.1f} s", end=" ")
 
     def test_one_that_dies_is_no_business_of_the_others(self):
         agent = self.many().start()

@@ -36,7 +36,7 @@ class Earlier(AgentTest):
         self.assertEqual(health["infinilm_server_port"], agent.engine_port)
         self.assertAlmostEqual(health["timestamp"], time.time(), delta=5)
         agent.kill_engine()
-        self.assertEqual(wait_until(lambda: agent.call("GET", "/health").status, 5), 503)
+        wait_until(lambda: agent.call("GET", "/health").status == 503, 5, "503 while it loads again", 0.002)
         agent.running()
         self.finish(agent)
 
@@ -206,8 +206,27 @@ class Access(AgentTest):
         agent.start().running()
         self.assertEqual(agent.call("GET", "/health").status, 200)
         agent.registry.wait_status(agent.name, "running")
-        self.assertTrue(agent.registry.entry(agent.name)["url"].startswith("https://"))
-        self.assertTrue(agent.registry.entry(agent.server_name)["url"].startswith("http://"))
+        agent.registry.wait_status(agent.server_name, "running")
+        pages = f"https://127.0.0.1:{agent.port}"
+        self.assertEqual((agent.registry.entry(agent.name)["url"], agent.get("/info")["url"]), (pages, pages))
+        engine = agent.registry.entry(agent.server_name)
+        self.assertEqual((engine["url"], engine["metadata"]["health_url"]),
+                         (f"http://127.0.0.1:{agent.engine_port}", f"{pages}/health"))
+        self.finish(agent)
+
+    def test_our_registry_probes_pages_in_https(self):
+        require_openssl()
+        certificate, key = make_certificate(self.folder, "agent")
+        registry = self.start_registry(f"--tls-ca={certificate}", "--health-interval=200ms")
+        agent = self.new_agent(sim(), f"--tls-cert={certificate}", f"--tls-key={key}", registry=registry)
+        agent.tls = client_context(certificate)
+        agent.start().running()
+
+        def probed(word):
+            return [registry.service(name)["health_status"] for name in (agent.name, agent.server_name)] == [word] * 2
+        wait_until(lambda: probed("healthy"), 20, "good probes of both entries")
+        agent.kill_engine(signal.SIGSTOP)
+        wait_until(lambda: registry.service(agent.server_name)["is_healthy"] is False, 20, "the hang is seen")
         self.finish(agent)
 
     def test_the_registry_is_shown_its_token(self):
@@ -219,6 +238,54 @@ class Access(AgentTest):
         agent = self.running_agent(sim(), f"--registry-token-file={mine}", registry=registry)
         wait_until(lambda: registry.names() == [agent.name, agent.server_name], 10, "both registered")
         self.finish(agent)
+
+
+class EngineKey(AgentTest):
+    """Engines that were started with an API key answer 401 without it."""
+
+    KEY = "sk-toy-0123456789"
+
+    def key_file(self, text):
+        path = self.write("engine.key", text + "\n")
+        path.chmod(0o600)
+        return path
+
+    def test_the_key_is_shown_to_the_engine_and_to_nobody_else(self):
+        path = self.key_file(self.KEY)
+        agent = self.running_agent(toy(f"--api-key={self.KEY}"), "--completion-probe-interval=100ms",
+                                   config={"agent": {"engine_api_key_file": str(path)}})
+        agent.registry.wait_status(agent.server_name, "running")
+        self.assertEqual(agent.get("/models")["data"][0]["id"], "toy-model")
+        let_time_pass(0.5, lambda: self.assertEqual(agent.state, "running"))
+        told = str([call.body for call in agent.registry.calls])
+        for page in ("/status", "/info", "/metrics"):
+            told += agent.call("GET", page).text
+        # The command line of this engine names it, which the agent cannot know for a secret.
+        told += "".join(line for line in agent.stderr_text().splitlines() if "--api-key" not in line)
+        self.assertNotIn(self.KEY, told)
+        self.finish(agent)
+
+    def test_an_engine_that_asks_for_a_key_is_told_once_and_gets_it_with_a_reload(self):
+        path = self.key_file("wrong-0123456789")
+        for flags, said in (((), "the engine asks for an API key"),
+                            ((f"--engine-api-key-file={path}",), "the engine refuses the key of engine_api_key_file")):
+            agent = self.start_agent(toy(f"--api-key={self.KEY}"), *flags)
+            wait_until(lambda: said in agent.stderr_text(), 20, said)  # noqa: B023 (called at once)
+            let_time_pass(0.7, lambda: self.assertEqual(agent.state, "starting"))  # noqa: B023
+            self.assertEqual(agent.stderr_text().count("engine_api_key_file"), 1, agent.tail())
+            self.assertFalse(agent.is_ready())
+            if flags:
+                self.key_file(self.KEY)
+                agent.signal(signal.SIGHUP)
+                agent.running()
+                agent.registry.wait_status(agent.server_name, "running")
+            self.finish(agent)
+
+    def test_a_key_file_that_cannot_be_read_ends_the_start(self):
+        agent = self.new_agent(sim(), "--engine-api-key-file=nowhere").spawn()
+        self.assertEqual(agent.wait_exit(), 1)
+        self.assertIn(f"bind: engine_api_key_file of '{agent.name}': cannot read the token file 'nowhere'",
+                      agent.stderr_text())
 
 
 if __name__ == "__main__":

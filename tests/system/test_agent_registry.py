@@ -216,6 +216,32 @@ class Trouble(AgentTest):
         self.assertNotIn(None, [call.status for call in beats])
         self.finish(agent)
 
+    def test_a_status_alone_is_no_new_registration(self):
+        """A router takes each registration for a new instance: of the engine there is one for each time it is ready."""
+        agent = self.running_agent(toy("--load=0.3"), *SOON)
+        registry, name = agent.registry, agent.server_name
+        registry.wait_status(name, "running")
+        since = agent.kill_engine()
+        registry.wait_status(name, "unhealthy")
+        registry.wait_status(name, "running")
+        self.finish(agent)
+        registrations = registry.calls_of(name, "register")
+        self.assertEqual([call.status for call in registrations], ["running", "running"])
+        said = [(call.what, call.status) for call in registry.calls_of(name, since=since)
+                if call.what != "heartbeat" or call.status != "running"]
+        self.assertEqual(said[0], ("heartbeat", "unhealthy"))
+        self.assertIn(("heartbeat", "starting"), said)
+        self.assertEqual(said[-2:], [("heartbeat", "draining"), ("withdraw", None)])
+
+    def test_a_drain_is_no_new_registration_at_our_registry_either(self):
+        registry = self.start_registry()
+        agent = self.running_agent(toy(), "--drain-timeout=20s", registry=registry)
+        before = wait_until(lambda: registry.service(agent.server_name), 20, "the engine in the registry")
+        self.assertEqual(agent.call("POST", "/drain").status, 202)
+        wait_until(lambda: registry.service(agent.server_name)["status"] == "draining", 10, "draining")
+        self.assertEqual(registry.service(agent.server_name)["generation"], before["generation"])
+        self.finish(agent)
+
     def test_the_exit_is_told_to_the_registry(self):
         agent = self.start_agent(toy("--die=0.1:7", "--say=the last words"), *SOON, "--start-limit=1")
         agent.wait_state("failed")

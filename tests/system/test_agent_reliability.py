@@ -12,7 +12,7 @@ import time
 import unittest
 
 from support import http_wire, proc_tree
-from support.agent_process import AgentTest, program, seconds_until, sim, toy
+from support.agent_process import AgentTest, port_pair, program, seconds_until, sim, toy
 from support.bench_process import describe, even_load
 from support.case import main
 from support.waiting import best_of, let_time_pass, patience, under_sanitizer, wait_until
@@ -366,6 +366,7 @@ class Drain(AgentTest):
             answered.append(http_wire.call(agent.engine_port, "GET", "/slow?2.5").status)
             answered.append(time.monotonic())
         client = threading.Thread(target=ask)
+        registry.wait_status(agent.name, "running")
         begun = time.monotonic()
         client.start()
         agent.signal(signal.SIGTERM)
@@ -393,6 +394,22 @@ class Drain(AgentTest):
         term = float(starts.read_text().splitlines()[-1].split()[1])
         self.assertGreater(term - begun, 1.4)
         self.assertLess(term - begun, 1.5 + patience(0.7))
+
+    def test_s9_the_kept_connections_of_a_router_do_not_hold_up_a_restart(self):
+        """S9: a router closes them when the instance drains, long before the engine or the agent lose patience."""
+        registry = self.start_registry()
+        agent = self.running_agent(sim(), "--drain-timeout=60s", registry=registry)
+        router = self.start_router(registry=registry)
+
+        def one_round():
+            before = agent.engine_pid()
+            wait_until(lambda: router.chat().status == 200, 20, "an answer")
+            begun = time.monotonic()
+            self.assertEqual(agent.call("POST", "/restart").status, 202)
+            wait_until(lambda: agent.state == "running" and agent.engine_pid() != before, 30, "the new engine")
+            return time.monotonic() - begun
+        self.assertLess(best_of(3, 4.0, one_round), 4.01)
+        self.finish(agent)
 
     def test_s9_a_rolling_restart_behind_the_router_costs_no_request(self):
         """S9: three services behind the real router at 200 requests a second, restarted one after the other, once by
@@ -427,43 +444,104 @@ class Drain(AgentTest):
             self.finish(agent)
 
 
+class NotifySocket:
+    """What a service manager is told: (time, text) pairs, as they come."""
+
+    def __init__(self, path):
+        self.path = path
+        self.said = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.socket.settimeout(0.1)
+        self.over = threading.Event()
+        self.listener = threading.Thread(target=self.listen, daemon=True)
+        self.listener.start()
+
+    def listen(self):
+        while not self.over.is_set():
+            try:
+                self.said.append((time.monotonic(), self.socket.recv(4096).decode()))
+            except TimeoutError:
+                continue
+
+    def close(self):
+        self.over.set()
+        self.listener.join()
+        self.socket.close()
+
+    def moments(self, word):
+        """When messages with a line that begins so arrived."""
+        return [moment for moment, text in list(self.said)
+                if any(line.startswith(word) for line in text.splitlines())]
+
+    def statuses(self):
+        return [text.removeprefix("STATUS=") for _, text in list(self.said) if text.startswith("STATUS=")]
+
+
 class Systemd(AgentTest):
+    def notify_socket(self):
+        notify = NotifySocket(self.folder / "notify")
+        self.addCleanup(notify.close)
+        return notify
+
+    def agent_of(self, notify, *arguments, **options):
+        return self.new_agent(*arguments, env={"NOTIFY_SOCKET": str(notify.path), "WATCHDOG_USEC": "400000"}, **options)
+
     def test_s11_systemd_is_told_ready_after_the_registration(self):
-        """S11: READY=1 only once the service is registered, WATCHDOG=1 from the main loop all along, STOPPING=1."""
-        path = self.folder / "notify"
-        said = []
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.bind(str(path))
-            notify.settimeout(0.1)
-            over = threading.Event()
+        """S11: READY=1 only once the service is registered, until then the start is extended; WATCHDOG=1 from the main
+        loop all along, STOPPING=1."""
+        notify = self.notify_socket()
+        agent = self.agent_of(notify, toy("--load=1"), "--heartbeat-interval=200ms").spawn()
+        wait_until(lambda: len(notify.moments("WATCHDOG=1")) >= 2, 20, "WATCHDOG=1 while the model loads")
+        wait_until(lambda: notify.moments("READY=1"), 20, "READY=1")
+        ready = notify.moments("READY=1")[0]
+        registered = [call.time for call in agent.registry.calls_of(agent.server_name, "register")]
+        self.assertTrue(registered, "READY=1 before the registration")
+        self.assertGreater(ready, registered[0])
+        extended = notify.moments("EXTEND_TIMEOUT_USEC=")
+        self.assertTrue(extended and extended[0] < registered[0], extended)
+        self.assertEqual(notify.statuses()[0], f"0 of 1 service in service; {agent.name}: starting")
+        self.assertIn("1 of 1 service in service", notify.statuses())
+        beats = len(notify.moments("WATCHDOG=1"))
+        wait_until(lambda: len(notify.moments("WATCHDOG=1")) > beats + 3, 10, "WATCHDOG=1, again and again")
+        agent.wait_ready()
+        self.finish(agent)
+        wait_until(lambda: notify.moments("STOPPING=1"), 5, "STOPPING=1")
+        self.assertEqual(len(notify.moments("READY=1")), 1)
+        self.assertEqual(notify.moments("MAINPID"), [])
 
-            def listen():
-                while not over.is_set():
-                    try:
-                        said.append((time.monotonic(), notify.recv(4096).decode()))
-                    except TimeoutError:
-                        continue
-            listener = threading.Thread(target=listen, daemon=True)
-            listener.start()
-            self.addCleanup(listener.join)
-            self.addCleanup(over.set)
+    def test_s11_ready_is_told_when_all_services_are_and_one_that_failed_holds_nothing_up(self):
+        """S11: of several services all must be registered, or have failed for good, which STATUS= names."""
+        notify = self.notify_socket()
+        registry = self.earlier_registry()
+        agent = self.agent_of(notify, toy("--load=0.7"), "--start-limit=1", registry=registry, services={}, config={})
+        other = port_pair()
+        agent.config_path.rename(agent.folder / "good.toml")
+        agent.backend = toy("--die=start:3")
+        agent.write_config()
+        agent.config_path.rename(agent.folder / "bad.toml")
+        agent.services = {"services": [
+            {"name": agent.name, "host": "127.0.0.1", "port": agent.engine_port, "config": "good.toml"},
+            {"name": "bad", "host": "127.0.0.1", "port": other, "config": "bad.toml"}]}
+        agent.write_config()
+        agent.spawn()
+        wait_until(lambda: notify.moments("READY=1"), 20, "READY=1")
+        registered = registry.calls_of(agent.server_name, "register")
+        self.assertTrue(registered and registered[0].time < notify.moments("READY=1")[0])
+        self.assertEqual(notify.statuses()[-1], "1 of 2 services in service; bad: failed")
+        agent.wait_ready()
+        self.assertEqual(agent.stop(), 0)
 
-            def moments(word):
-                return [moment for moment, text in list(said) if word in text.splitlines()]
-            agent = self.new_agent(toy("--load=1"), env={"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "400000"})
-            agent.spawn()
-            wait_until(lambda: moments("READY=1"), 20, "READY=1")
-            registered = [call.time for call in agent.registry.calls_of(agent.server_name, "register")]
-            self.assertTrue(registered, "READY=1 before the registration")
-            self.assertGreater(moments("READY=1")[0], registered[0])
-            wait_until(lambda: len(moments("WATCHDOG=1")) > 5, 10, "WATCHDOG=1, again and again")
-            agent.wait_ready()
-            self.finish(agent)
-            wait_until(lambda: moments("STOPPING=1"), 5, "STOPPING=1")
-            over.set()
-            listener.join()
-        for item in said:
-            self.assertNotIn("MAINPID", item[1])
+    def test_s11_a_start_that_ends_is_not_ready(self):
+        """S11: no READY=1 for an agent that is stopped while the model loads, nor for one that gives up."""
+        notify = self.notify_socket()
+        agent = self.agent_of(notify, toy("--load=60")).start()
+        wait_until(lambda: notify.moments("EXTEND_TIMEOUT_USEC="), 10, "an extension")
+        self.finish(agent)
+        agent = self.agent_of(notify, toy("--die=start:3"), "--start-limit=1", "--exit-on-failed").spawn()
+        self.assertEqual(agent.wait_exit(), 1)
+        wait_until(lambda: len(notify.moments("STOPPING=1")) >= 3, 5, "STOPPING=1 of both")
+        self.assertEqual(notify.moments("READY=1"), [])
 
 
 class EvilRegistry:

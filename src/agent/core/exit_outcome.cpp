@@ -35,18 +35,25 @@ std::string reason_of(const ExitOutcome& outcome) {
 
 }  // namespace
 
-ExitOutcome classify_exit(int wait_status, bool oom_kills_grew) {
+ExitOutcome classify_exit(int wait_status, bool oom_killed) {
   ExitOutcome outcome;
   if (WIFEXITED(wait_status)) {
     outcome.value = WEXITSTATUS(wait_status);
   } else if (WIFSIGNALED(wait_status)) {
     outcome.value = WTERMSIG(wait_status);
-    outcome.kind = outcome.value == SIGKILL && oom_kills_grew ? ExitKind::out_of_memory : ExitKind::signalled;
+    outcome.kind = outcome.value == SIGKILL && oom_killed ? ExitKind::out_of_memory : ExitKind::signalled;
     outcome.core_dumped = WCOREDUMP(wait_status);
   } else {
     outcome.kind = ExitKind::lost;
   }
   return outcome;
+}
+
+void OomWatch::look(TimePoint now, std::uint64_t count) {
+  if (now < next_) return;
+  older_ = newer_;
+  newer_ = count;
+  next_ = now + kStep;
 }
 
 std::string_view word_of(ExitKind kind) {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/core/clock.hpp"
+
 namespace svc::agent {
 
 enum class ExitKind : std::uint8_t {
@@ -30,9 +32,28 @@ struct ExitOutcome {
   [[nodiscard]] bool is_failure() const { return kind != ExitKind::stopped; }
 };
 
-/// From waitpid's status; one that tells of no end at all is `lost`. `oom_kills_grew`: the kernel's counter of OOM
-/// kills is higher than at the start.
-[[nodiscard]] ExitOutcome classify_exit(int wait_status, bool oom_kills_grew);
+/// From waitpid's status; one that tells of no end at all is `lost`. `oom_killed`: a SIGKILL is taken for the kernel's,
+/// for want of memory (its counter has grown of late, and the agent has sent none).
+[[nodiscard]] ExitOutcome classify_exit(int wait_status, bool oom_killed);
+
+/// Tells whether the kernel's counter of OOM kills has grown of late: it counts others too, and an old one proves
+/// nothing about an engine that ends now.
+class OomWatch {
+ public:
+  OomWatch(TimePoint now, std::uint64_t count) : older_(count), newer_(count), next_(now + kStep) {}
+  /// When the counter should be looked at again, if anything happens at all.
+  [[nodiscard]] TimePoint look_at() const { return next_; }
+  void look(TimePoint now, std::uint64_t count);
+  /// Since one or two steps before the last look.
+  [[nodiscard]] bool grew(std::uint64_t count) const { return count > older_; }
+
+  static constexpr Duration kStep{std::chrono::seconds(10)};
+
+ private:
+  std::uint64_t older_;
+  std::uint64_t newer_;
+  TimePoint next_;
+};
 
 /// "exit_code", "signal", "out_of_memory", "start_failed", "start_timeout", "hang", "stopped", "lost": stable words.
 [[nodiscard]] std::string_view word_of(ExitKind kind);

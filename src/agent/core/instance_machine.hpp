@@ -99,6 +99,8 @@ class InstanceMachine {
 
   [[nodiscard]] InstanceState state() const { return state_; }
   [[nodiscard]] bool ready() const { return state_ == InstanceState::running; }
+  /// Draining for a stop: no_open_requests() is of interest. Not while it is only kept out of rotation.
+  [[nodiscard]] bool awaits_requests() const { return state_ == InstanceState::draining && ending(); }
   [[nodiscard]] bool processes_exist() const { return processes_; }
   [[nodiscard]] std::int64_t restarts() const { return restart_.restarts(); }
   [[nodiscard]] std::int64_t failures_in_a_row() const { return probe_failures_; }

@@ -20,6 +20,8 @@ using nlohmann::json;
 using namespace std::chrono_literals;
 
 constexpr std::size_t kMaxLinesBytes = std::size_t{16} * 1024;  ///< of last_exit.last_lines, as JSON
+constexpr std::size_t kMaxOwnDepth = wire::kMaxJsonDepth - 1;   ///< of the settings' metadata: it is registered inside
+constexpr std::size_t kShownOfValue = 100;
 constexpr std::size_t kLevelsAroundObject = 2;  ///< a model's object lies this much deeper when registered
 
 std::string text_of_json(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
@@ -69,29 +71,30 @@ void shrink(json& metadata, std::span<const std::string_view> kept) {
 
 /// What routers go by stays, unless the settings made that itself too large.
 void fit(json& metadata) {
-  constexpr std::array<std::string_view, 4> kNeeded = {"type", "parent_service", "babysitter", "models"};
+  constexpr std::array<std::string_view, 5> kNeeded = {"type", "parent_service", "babysitter", "models", "health_url"};
   shrink(metadata, kNeeded);
   shrink(metadata, {});
 }
 
-/// What every registry needs, and what both entries have in common.
-json entry(const ServiceSettings& settings, std::string name, std::uint16_t port, const std::string& status) {
+std::string url_of(const ServiceSettings& settings, std::uint16_t port, bool tls) {
   std::string host = settings.host;
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  json body = {{"name", std::move(name)},
-               {"host", settings.host},
-               {"port", port},
-               {"hostname", settings.host},
-               {"url", "http://" + Endpoint{host, port}.to_string()},
-               {"status", status}};
+  return (tls ? "https://" : "http://") + Endpoint{host, port}.to_string();
+}
+
+std::uint16_t pages_port(const ServiceSettings& settings) { return static_cast<std::uint16_t>(settings.port + 1U); }
+
+/// What every registry needs, and what both entries have in common.
+json entry(const ServiceSettings& settings, std::string name, std::uint16_t port, std::string url,
+           const std::string& status) {
+  json body = {{"name", std::move(name)},   {"host", settings.host}, {"port", port},
+               {"hostname", settings.host}, {"url", std::move(url)}, {"status", status}};
   // Outside of these a registry of ours would refuse the whole registration.
   if (settings.heartbeat_interval >= 100ms && settings.heartbeat_interval <= 24h) {
     body["heartbeat_interval"] = format_duration(settings.heartbeat_interval);
   }
   return body;
 }
-
-std::uint16_t pages_port(const ServiceSettings& settings) { return static_cast<std::uint16_t>(settings.port + 1U); }
 
 json exit_facts(const ExitOutcome& outcome, const std::string& at) {
   json facts = {{"kind", word_of(outcome.kind)}, {"text", text_of(outcome)}};
@@ -112,7 +115,7 @@ json exit_facts(const ExitOutcome& outcome, const std::string& at) {
 void add_balancing(const ServiceSettings& settings, json& body) {
   if (settings.weight_given) body["weight"] = settings.weight;
   if (settings.max_fails >= 0) body["max_fails"] = settings.max_fails;
-  if (!settings.fail_timeout.empty()) body["fail_timeout"] = settings.fail_timeout;
+  if (settings.fail_timeout > Duration::zero()) body["fail_timeout"] = format_duration(settings.fail_timeout);
   if (settings.backup) body["backup"] = true;
 }
 
@@ -124,10 +127,9 @@ json engine_metadata(const ServiceSettings& settings, const InstanceFacts& facts
   const auto objects = parse_json(models.objects_json);
   if (objects && objects->is_array()) metadata["models_list"] = *objects;
   if (!facts.started_at.empty()) metadata["started_at"] = facts.started_at;
-  if (facts.engine_port != 0 && facts.engine_port != settings.port) {
-    metadata["health_url"] = entry(settings, "", pages_port(settings), "")["url"].get<std::string>() + "/health";
-  }
-  const auto own = parse_json(settings.metadata_json, JsonLimits{wire::kMaxJsonDepth - 1});
+  const bool moved = facts.engine_port != 0 && facts.engine_port != settings.port;
+  if (moved || settings.pages_tls) metadata["health_url"] = pages_url(settings) + "/health";
+  const auto own = parse_json(settings.metadata_json, JsonLimits{kMaxOwnDepth});
   if (own && own->is_object()) metadata.update(*own);
   return metadata;
 }
@@ -169,8 +171,34 @@ std::optional<ModelList> parse_model_list(std::string_view body) {
 
 std::string engine_entry_name(std::string_view name) { return std::string(name) + "-server"; }
 
+std::string pages_url(const ServiceSettings& settings) {
+  return url_of(settings, pages_port(settings), settings.pages_tls);
+}
+
+Result<void> check_metadata(const json& metadata, const std::string& path) {
+  JsonReader reader(metadata, path);
+  if (auto error = reader.error()) return *std::move(error);
+  const std::string text = text_of_json(metadata);
+  if (text.size() > wire::kMaxMetadataBytes) {
+    return invalid("'" + path + "' must be at most 64 KiB as JSON, got " + std::to_string(text.size()) + " bytes");
+  }
+  if (!parse_json(text, JsonLimits{kMaxOwnDepth})) {
+    return invalid("'" + path + "' must not be nested deeper than " + std::to_string(kMaxOwnDepth) + " levels");
+  }
+  if (const auto url = metadata.find("health_url"); url != metadata.end() && !url->is_null()) {
+    const auto* const given = url->get_ptr<const std::string*>();
+    if (given == nullptr) {
+      reader.fail("health_url", "must be a string, got " + text_of_json(*url).substr(0, kShownOfValue));
+    } else if (const auto problem = wire::url_problem(*given)) {
+      reader.fail("health_url", *problem);
+    }
+  }
+  if (auto error = reader.error()) return *std::move(error);
+  return {};
+}
+
 std::string agent_registration(const ServiceSettings& settings, const InstanceFacts& facts) {
-  json body = entry(settings, settings.name, pages_port(settings), facts.status);
+  json body = entry(settings, settings.name, pages_port(settings), pages_url(settings), facts.status);
   json metadata = {{"type", settings.service_type == wire::kTypeOpenAiApi ? "agent" : settings.service_type},
                    {"babysitter", "enhanced"},
                    {"state", facts.status},
@@ -185,7 +213,7 @@ std::string agent_registration(const ServiceSettings& settings, const InstanceFa
 
 std::string engine_registration(const ServiceSettings& settings, const InstanceFacts& facts, const ModelList& models) {
   const std::uint16_t port = facts.engine_port != 0 ? facts.engine_port : settings.port;
-  json body = entry(settings, engine_entry_name(settings.name), port, facts.status);
+  json body = entry(settings, engine_entry_name(settings.name), port, url_of(settings, port, false), facts.status);
   json metadata = engine_metadata(settings, facts, models);
   fit_engine_metadata(metadata);
   body["metadata"] = std::move(metadata);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "agent/core/exit_outcome.hpp"
 #include "agent/core/service_settings.hpp"
 #include "common/core/clock.hpp"
+#include "common/core/result.hpp"
 
 namespace svc::agent {
 
@@ -42,13 +44,21 @@ struct InstanceLoad {
 
 /// NAME: the agent's own entry, port+1, "for management": metadata.type is the service type, never "openai-api".
 [[nodiscard]] std::string agent_registration(const ServiceSettings& settings, const InstanceFacts& facts);
-/// NAME-server: the engine, with models; the settings' metadata is merged in and wins. When the engine took another
-/// port, metadata.health_url says where the agent's /health is, which would be sought on the port above the engine's.
+/// NAME-server: the engine, with models; the settings' metadata is merged in and wins. Where the agent's /health is would
+/// be sought in plain HTTP on the port above the engine's: metadata.health_url says it when the engine took another port,
+/// or when the pages are HTTPS.
 [[nodiscard]] std::string engine_registration(const ServiceSettings& settings, const InstanceFacts& facts,
                                               const ModelList& models);
 /// {"status":"running","load":{...}}; load only with what is known.
 [[nodiscard]] std::string heartbeat_body(std::string_view status, const InstanceLoad& load);
 
 [[nodiscard]] std::string engine_entry_name(std::string_view name);  ///< NAME-server
+
+/// "http://10.0.0.7:5002" or "https://[fd00::7]:5002": where others find the agent's pages.
+[[nodiscard]] std::string pages_url(const ServiceSettings& settings);
+
+/// The metadata of a settings file, as a registry will judge it. `path`: where it stands, for the message: "metadata",
+/// "services[1].metadata". Error: client's, "'metadata.health_url' must be ...".
+[[nodiscard]] Result<void> check_metadata(const nlohmann::json& metadata, const std::string& path);
 
 }  // namespace svc::agent

@@ -51,6 +51,7 @@ struct ServiceSettings {
   std::int64_t max_concurrency = 0;  ///< for metadata.max_concurrency, which routers read; 0 = not stated
   bool paged_attention = true;
   bool awq = false;
+  std::string engine_api_key_file;  ///< with the key that the engine asks for; "" = none
   // Health.
   Duration startup_timeout{std::chrono::minutes(30)};
   Duration probe_interval{std::chrono::seconds(5)};  ///< of the engine's /health once it is ready
@@ -74,9 +75,10 @@ struct ServiceSettings {
   std::int64_t weight = 1;
   bool weight_given = false;    ///< weight is sent only then; the next three too
   std::int64_t max_fails = -1;  ///< -1 = not given
-  std::string fail_timeout;     ///< "30s"; "" = not given
+  Duration fail_timeout{};      ///< 0 = not given
   bool backup = false;
   std::string metadata_json = "{}";  ///< compact object, merged into NAME-server's metadata
+  bool pages_tls = false;            ///< the agent's own pages are HTTPS; as the agent's certificate says
   std::vector<std::string> models;   ///< sim/mock: what it serves
   // Output.
   std::string log_file;  ///< "" = logs/{name}.log

@@ -5,7 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "common/core/duration_text.hpp"
+#include "agent/core/registration.hpp"
 #include "common/core/header_rules.hpp"
 #include "common/core/ip_address.hpp"
 #include "common/core/json_reader.hpp"
@@ -48,7 +48,10 @@ Result<ServiceEntry> read_entry(const json& item, const std::string& path) {
   }
   bool flag = false;
   if (reader.flag("backup", flag)) entry.backup = flag;
-  if (const json* const metadata = reader.object("metadata")) entry.metadata_json = metadata->dump();
+  if (const json* const metadata = reader.object("metadata")) {
+    if (const auto checked = check_metadata(*metadata, path + ".metadata"); !checked) reader.adopt(checked.error());
+    entry.metadata_json = metadata->dump();
+  }
   reader.text("config", entry.config, {1, kMaxPath});
   check_keys(reader, item, kKeys);
   if (const auto error = reader.error()) return *error;
@@ -138,7 +141,7 @@ void apply_entry(const ServiceEntry& entry, ServiceSettings& settings) {
   settings.port = entry.port;
   if (entry.weight) settings.weight = *entry.weight;
   if (entry.max_fails) settings.max_fails = *entry.max_fails;
-  if (entry.fail_timeout) settings.fail_timeout = format_duration(*entry.fail_timeout);
+  if (entry.fail_timeout) settings.fail_timeout = *entry.fail_timeout;
   if (entry.backup) settings.backup = *entry.backup;
   settings.metadata_json = merged_metadata(settings.metadata_json, entry.metadata_json);
 }

@@ -97,6 +97,8 @@ json order_json(const LaunchOrder& order) {
 }
 json order_json(const StopOrder& order) { return {{"order", "stop"}, {"grace_ns", order.grace.count()}}; }
 json order_json(const ReopenLogOrder&) { return {{"order", "reopen_log"}}; }
+json order_json(const SettlePortOrder& order) { return {{"order", "settle_port"}, {"port", order.port}}; }
+json order_json(const EndWithAgentOrder&) { return {{"order", "end_with_agent"}}; }
 
 LaunchOrder read_launch(JsonReader& reader) {
   LaunchOrder order;
@@ -128,7 +130,10 @@ json report_json(const RunReport& report) {
   return message;
 }
 json report_json(const LineReport& report) {
-  json message = {{"report", "line"}, {"last_line", report.last_line}};
+  json message = {{"report", "line"},
+                  {"last_line", report.last_line},
+                  {"lines_lost", report.lines_lost},
+                  {"log_failing", report.log_failing}};
   if (report.port) message["port"] = *report.port;
   return message;
 }
@@ -168,6 +173,8 @@ LineReport read_line(JsonReader& reader) {
   LineReport report;
   read_port(reader, report.port);
   reader.text("last_line", report.last_line, {.controls = true});
+  reader.integer("lines_lost", report.lines_lost, 0, kMost);
+  reader.flag("log_failing", report.log_failing);
   return report;
 }
 
@@ -208,6 +215,12 @@ ShimOrder read_order(JsonReader& reader) {
     read_duration(reader, "grace_ns", order.grace);
     return order;
   }
+  if (kind == "settle_port") {
+    SettlePortOrder order;
+    if (!reader.integer("port", order.port, 1, 65535)) reader.fail("port", "is missing");
+    return order;
+  }
+  if (kind == "end_with_agent") return EndWithAgentOrder{};
   if (kind != "reopen_log") reader.fail("order", "is none that a shim knows");
   return ReopenLogOrder{};
 }

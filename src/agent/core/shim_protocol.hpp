@@ -43,7 +43,14 @@ struct StopOrder {
   Duration grace{};
 };
 struct ReopenLogOrder {};
-using ShimOrder = std::variant<LaunchOrder, StopOrder, ReopenLogOrder>;
+/// The engine answers at this port. Ports in its output are not looked for any more: what it prints by then may be
+/// anybody's words.
+struct SettlePortOrder {
+  std::uint16_t port = 0;
+};
+/// To a run that was to outlive its agent: it does not any more, and no other agent takes it over.
+struct EndWithAgentOrder {};
+using ShimOrder = std::variant<LaunchOrder, StopOrder, ReopenLogOrder, SettlePortOrder, EndWithAgentOrder>;
 
 // From the shim.
 /// The ranks run; also the first message to a new agent that connects.
@@ -52,14 +59,16 @@ struct RunReport {
   std::vector<pid_t> ranks;  ///< 0 = ended already
   std::string fingerprint;
   std::int64_t started_at_us = 0;     ///< wall clock, microseconds since 1970
-  std::optional<std::uint16_t> port;  ///< the last one that was read in the output
+  std::optional<std::uint16_t> port;  ///< the one that was settled, else the last one that was read in the output
   std::string cgroup;                 ///< "" = none
 };
-/// A port was named in the output, or (at most twice a second) there is a newer last line. Dropped when the agent does
-/// not read.
+/// A port was named in the output, or (at most twice a second) there is a newer last line, or its log is in another
+/// state. A last line alone is dropped when the agent does not read.
 struct LineReport {
   std::optional<std::uint16_t> port;
   std::string last_line;
+  std::uint64_t lines_lost = 0;  ///< that could not be written to the log, since the run began
+  bool log_failing = false;      ///< the newest ones could not
 };
 /// A rank's own process ended, or could not be started.
 struct ExitReport {

@@ -119,11 +119,10 @@ Answer AdminApi::get_health(const HttpRequest& request) {
 }
 
 Answer AdminApi::get_models(const HttpRequest&) {
-  const auto view = instance_.view();
-  if (!view.ready) {
+  if (!instance_.view().ready) {
     co_return refusal(503, "InfiniLM server not ready");
   }
-  auto reply = co_await fetch_models(client_, view.host, view.engine_port, kModelsTimeout);
+  auto reply = co_await fetch_models(client_, instance_.engine(), kModelsTimeout);
   if (!reply) {
     co_return refusal(503, "Service unavailable");
   }

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
-#include "common/core/endpoint.hpp"
 #include "common/core/time_text.hpp"
 #include "common/version.hpp"
 
@@ -85,15 +84,10 @@ std::string info_json(const ServiceSettings& settings, const InstanceView& view,
   if (given.is_object()) {
     metadata.update(given);
   }
-  std::string address = settings.host;
-  if (address.starts_with('[') && address.ends_with(']')) {
-    address = address.substr(1, address.size() - 2);
-  }
-  const auto port = static_cast<std::uint16_t>(pages_port(view));
   return text_of_json({{"name", settings.name},
                        {"host", settings.host},
-                       {"port", port},
-                       {"url", "http://" + Endpoint{address, port}.to_string()},
+                       {"port", pages_port(view)},
+                       {"url", pages_url(settings)},
                        {"infinilm_server_port", running_port(view)},
                        {"service_type", settings.service_type},
                        {"restart_count", view.restarts},

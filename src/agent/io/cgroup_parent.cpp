@@ -8,13 +8,19 @@
 
 namespace svc::agent {
 
-std::string writable_cgroup() {
+std::string own_cgroup() {
   const std::string mounts = read_small_file("/proc/self/mountinfo");
   const std::string own = read_small_file("/proc/self/cgroup");
   const std::string_view mount = cgroup2_mount(mounts);
   if (mount.empty()) return {};
   std::string folder(mount);
   if (const auto path = cgroup2_path(own); path != "/") folder += path;
+  return folder;
+}
+
+std::string writable_cgroup() {
+  const std::string folder = own_cgroup();
+  if (folder.empty()) return {};
   const std::string trial = folder + "/infinilm-trial-" + std::to_string(::getpid());
   if (::mkdir(trial.c_str(), 0755) != 0) return {};
   // Old kernels (before 5.14) cannot kill a cgroup whole; then it is of no use here.

@@ -7,16 +7,21 @@
 namespace svc::agent {
 namespace {
 
+constexpr int kUnauthorized = 401;
+constexpr int kForbidden = 403;
 constexpr int kNotFound = 404;
 constexpr int kNotImplemented = 501;
 constexpr std::size_t kMaxModelsBytes = 4U << 20U;
 
 /// `call` without an address, tried at each host that the engine may listen on.
-asio::awaitable<Result<HttpReply>> ask(HttpClient& client, std::string host, std::uint16_t port, HttpCall call,
+asio::awaitable<Result<HttpReply>> ask(HttpClient& client, const EngineAccess& engine, HttpCall call,
                                        Deadline deadline) {
+  if (!engine.key.empty()) {
+    call.fields.emplace_back("Authorization", "Bearer " + engine.key);
+  }
   std::optional<Error> refused;
-  for (const auto& each : engine_hosts(host)) {
-    call.url.endpoint = Endpoint{each, port};
+  for (const auto& each : engine_hosts(engine.host)) {
+    call.url.endpoint = Endpoint{each, engine.port};
     auto reply = co_await client.call(call, deadline);
     if (reply) {
       co_return reply;
@@ -76,17 +81,18 @@ std::vector<std::string> engine_hosts(const std::string& host) {
   return hosts;
 }
 
-asio::awaitable<Result<HttpReply>> fetch_models(HttpClient& client, std::string host, std::uint16_t port,
-                                                Duration timeout) {
+asio::awaitable<Result<HttpReply>> fetch_models(HttpClient& client, EngineAccess engine, Duration timeout) {
   const auto deadline = Deadline::after(steady_now(), timeout);
   std::string problem;
+  bool wants_key = false;
   for (const char* path : {"/v1/models", "/models"}) {
     HttpCall call = get(path);
     call.max_body_bytes = kMaxModelsBytes;
-    auto reply = co_await ask(client, host, port, std::move(call), deadline);
+    auto reply = co_await ask(client, engine, std::move(call), deadline);
     if (!reply) {
       co_return reply;
     }
+    wants_key = wants_key || reply->status == kUnauthorized || reply->status == kForbidden;
     const bool good = reply->status / 100 == 2;
     if (good && parse_model_list(reply->body)) {
       co_return reply;
@@ -94,29 +100,28 @@ asio::awaitable<Result<HttpReply>> fetch_models(HttpClient& client, std::string 
     problem += (problem.empty() ? "" : ", ") + std::string(path) + ": " +
                (good ? "no model in it" : "status " + std::to_string(reply->status));
   }
-  co_return unavailable("the engine gives no model list", problem);
+  Error error = unavailable("the engine gives no model list", problem);
+  error.code = wants_key ? Errc::unauthorized : error.code;
+  co_return error;
 }
 
-asio::awaitable<Result<ModelList>> probe_models(HttpClient& client, std::string host, std::uint16_t port,
-                                                Duration timeout) {
-  const auto reply = co_await fetch_models(client, std::move(host), port, timeout);
+asio::awaitable<Result<ModelList>> probe_models(HttpClient& client, EngineAccess engine, Duration timeout) {
+  const auto reply = co_await fetch_models(client, std::move(engine), timeout);
   if (!reply) {
     co_return reply.error();
   }
   co_return *parse_model_list(reply->body);
 }
 
-asio::awaitable<EngineProbe> probe_health(HttpClient& client, std::string host, std::uint16_t port, std::string path,
-                                          Duration timeout) {
+asio::awaitable<EngineProbe> probe_health(HttpClient& client, EngineAccess engine, std::string path, Duration timeout) {
   HttpCall call = get(std::move(path));
   call.head_only = true;
-  const auto reply =
-      co_await ask(client, std::move(host), port, std::move(call), Deadline::after(steady_now(), timeout));
+  const auto reply = co_await ask(client, engine, std::move(call), Deadline::after(steady_now(), timeout));
   co_return judged(reply);
 }
 
-asio::awaitable<EngineProbe> probe_completion(HttpClient& client, std::string host, std::uint16_t port,
-                                              std::string model, Duration timeout) {
+asio::awaitable<EngineProbe> probe_completion(HttpClient& client, EngineAccess engine, std::string model,
+                                              Duration timeout) {
   const auto deadline = Deadline::after(steady_now(), timeout);
   EngineProbe probe;
   for (const char* path : {"/v1/chat/completions", "/chat/completions"}) {
@@ -124,7 +129,7 @@ asio::awaitable<EngineProbe> probe_completion(HttpClient& client, std::string ho
     call.method = "POST";
     call.fields.emplace_back("Content-Type", "application/json");
     call.body = one_token(model);
-    const auto reply = co_await ask(client, host, port, std::move(call), deadline);
+    const auto reply = co_await ask(client, engine, std::move(call), deadline);
     probe = judged(reply);
     if (!reply || reply->status != kNotFound) {
       break;

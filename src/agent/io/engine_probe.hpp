@@ -1,14 +1,13 @@
 // What an engine is asked over HTTP: which models it serves (is it ready?), and whether it is alive. Nothing is remembered.
 //
-// `host` is the settings' host everywhere; where the engine is really asked is decided in engine_hosts(). Limits of time are for
-// the whole question. Coroutines of one thread; `client` must outlive them.
+// Limits of time are for the whole question. Coroutines of one thread; `client` must outlive them.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "agent/core/registration.hpp"
+#include "agent/io/engine_access.hpp"
 #include "common/io/http_client.hpp"
 
 namespace svc::agent {
@@ -23,20 +22,18 @@ struct EngineProbe {
 };
 
 /// The engine's own answer that names its models: GET /v1/models, or /models when the former gives no model list. Errors: those of
-/// HttpClient::call; unavailable: it answers, but with no (or an empty) model list.
-asio::awaitable<Result<HttpReply>> fetch_models(HttpClient& client, std::string host, std::uint16_t port,
-                                                Duration timeout);
-asio::awaitable<Result<ModelList>> probe_models(HttpClient& client, std::string host, std::uint16_t port,
-                                                Duration timeout);
+/// HttpClient::call; unavailable: it answers, but with no (or an empty) model list; unauthorized: likewise, and at one of the two
+/// it asks for a key, or for another one (401, 403).
+asio::awaitable<Result<HttpReply>> fetch_models(HttpClient& client, EngineAccess engine, Duration timeout);
+asio::awaitable<Result<ModelList>> probe_models(HttpClient& client, EngineAccess engine, Duration timeout);
 
 /// GET `path`. Alive is whatever answers without a server error: 2xx, but also 404, 405 and 501, as engines do that have no such
 /// page. Dead: 500 and above (an engine whose step loop has died says 503), no answer in time, nobody there.
-asio::awaitable<EngineProbe> probe_health(HttpClient& client, std::string host, std::uint16_t port, std::string path,
-                                          Duration timeout);
+asio::awaitable<EngineProbe> probe_health(HttpClient& client, EngineAccess engine, std::string path, Duration timeout);
 
 /// A chat completion of one token, /v1/chat/completions or (404) /chat/completions, read to its end. Judged like the above: a
 /// refusal (4xx) is an answer too.
-asio::awaitable<EngineProbe> probe_completion(HttpClient& client, std::string host, std::uint16_t port,
-                                              std::string model, Duration timeout);
+asio::awaitable<EngineProbe> probe_completion(HttpClient& client, EngineAccess engine, std::string model,
+                                              Duration timeout);
 
 }  // namespace svc::agent

@@ -119,7 +119,9 @@ void Instance::Impl::apply(const InstanceMachine::Actions& actions) {
         break;
     }
   }
-  tick.cancel();  // the machine's next time may have changed
+  // The machine's next time, and whether it waits for requests to end, may have changed.
+  tick.cancel();
+  requests.cancel();
 }
 
 void Instance::Impl::stop_run(Duration grace) {
@@ -132,16 +134,20 @@ void Instance::Impl::stop_run(Duration grace) {
 void Instance::Impl::announce() {
   say_state();
   if (machine.state() == InstanceState::draining) {
-    requests.cancel();
-    parts.tasks.spawn("open requests", watch_requests());
+    parts.tasks.spawn("open requests", watch_requests(++drains));
+  }
+  if (machine.state() == InstanceState::unhealthy) {
+    failed_at = wall_now();
   }
   if (machine.state() == InstanceState::stopped) {
     return;  // both names are withdrawn next
   }
-  own_entry.want();
-  was_ready = was_ready || machine.ready();
-  if (was_ready) {
+  own_entry.want();  // its metadata tell of the state and the last exit
+  if (machine.ready()) {
+    was_ready = true;
     engine_entry.want();
+  } else if (was_ready) {
+    engine_entry.hurry();  // routers take a new registration for a new instance, a status alone is none
   }
   if (changed) {
     changed(*self);
@@ -185,6 +191,9 @@ InstanceFacts Instance::Impl::facts() const {
   facts.engine_port = engine_port;
   facts.last_exit = machine.last_exit();
   facts.restarts = machine.restarts();
+  if (const auto at = failed_at ? failed_at : last_exit_at; at && facts.last_exit) {
+    facts.last_exit_at = iso8601(*at);
+  }
   return facts;
 }
 

@@ -8,6 +8,7 @@
 #include "agent/core/instance_machine.hpp"
 #include "agent/core/registration.hpp"
 #include "agent/core/service_settings.hpp"
+#include "agent/core/start_report.hpp"
 #include "agent/io/instance_view.hpp"
 #include "agent/io/load_meter.hpp"
 #include "agent/io/registry_link.hpp"
@@ -32,6 +33,7 @@ struct AgentParts {
   std::uint64_t log_max_bytes = 50'000'000;
   unsigned log_max_files = 5;
   Duration log_max_age{};
+  SystemReadings readings{};
 };
 
 class Instance : public InstancePages {
@@ -52,10 +54,13 @@ class Instance : public InstancePages {
   void drain() override;
   void reopen_log();
   void set_registry_token(const std::string& token);
+  void set_engine_key(std::string key);  ///< "" = none
 
   const ServiceSettings& settings() const override;
+  EngineAccess engine() const override;
   InstanceView view() const override;
   bool failed_for_good() const;
+  StartFacts start_facts() const;
   /// Called whenever the state changes.
   void on_change(std::function<void(const Instance&)> callback);
 

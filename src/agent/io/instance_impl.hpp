@@ -14,6 +14,7 @@
 #include "agent/io/instance.hpp"
 #include "agent/io/load_meter.hpp"
 #include "common/io/log.hpp"
+#include "common/io/log_limit.hpp"
 
 namespace svc::agent {
 
@@ -36,22 +37,28 @@ struct Instance::Impl {
   void on_report(const ShimReport& report);
   void on_run(const RunReport& run);
   void on_exit(const ExitOutcome& outcome);
+  void on_lines_lost(std::uint64_t in_this_run, bool failing);
   asio::awaitable<void> on_end(bool clean);
+  void end_run();
   /// Takes over what an earlier agent left running; true when it was, false when nothing is left of it.
   asio::awaitable<bool> take_over();
 
   // -- what is asked of the engine while it runs (instance_watch.cpp)
   asio::awaitable<void> await_readiness(std::uint64_t number);
+  void say_key_is_wrong(const Error& reason) const;
   asio::awaitable<void> tell_progress(std::uint64_t number);
   asio::awaitable<void> watch_health(std::uint64_t number);
   asio::awaitable<void> watch_completions(std::uint64_t number);
-  asio::awaitable<void> watch_requests();
+  asio::awaitable<void> watch_requests(std::uint64_t number);
+  bool has_open_requests();
+  asio::awaitable<std::optional<std::uint64_t>> gpu_memory();
   asio::awaitable<void> meter();
   void probed(bool alive, const std::string& why);
 
   // -- the registry (instance.cpp)
   InstanceFacts facts() const;
   std::string status() const { return std::string(registry_status(machine.state())); }
+  EngineAccess engine() const { return {settings.host, engine_port, engine_key}; }
 
   bool present(std::uint64_t number) const { return number == run_number && !over; }
   asio::awaitable<void> wait(Timer& timer, Duration time);
@@ -69,18 +76,25 @@ struct Instance::Impl {
 
   std::unique_ptr<ShimClient> shim;
   std::uint64_t run_number = 0;  ///< a watcher of an earlier run ends by it
+  std::uint64_t drains = 0;      ///< a watcher of an earlier drain likewise
   std::optional<RunReport> run;
   std::optional<ExitOutcome> first_exit;  ///< of the present run, as the shim told it
   std::optional<Duration> stop_asked;     ///< of the present run; it may come before the shim is there
   std::optional<bool> found_run;          ///< take_over: the first report came (true), or the shim ended (false)
   std::uint16_t engine_port = 0;
+  std::string engine_key;  ///< secret
   ModelList models;
   bool was_ready = false;  ///< since the agent began: the engine's entry exists
   InstanceLoad load;
   std::string last_line, port_problem, started_text;
   std::deque<std::pair<WallTime, ExitOutcome>> exits;
   std::map<std::string, std::uint64_t, std::less<>> exit_counts;
-  std::uint64_t log_lines_lost = 0;
+  std::optional<WallTime> failed_at;     ///< the present run has failed
+  std::optional<WallTime> last_exit_at;  ///< of the run before
+  std::uint64_t log_lines_lost = 0;      ///< of all runs
+  std::uint64_t run_lines_lost = 0;      ///< of the present one, as its shim tells it
+  bool log_trouble_told = false;
+  LogLimiter log_trouble{1, 0.1};
   const WallTime agent_started;
   const TimePoint began;
   InstanceState said = InstanceState::idle;

@@ -40,6 +40,7 @@ asio::awaitable<void> Instance::Impl::launch() {
   run.reset();
   first_exit.reset();
   stop_asked.reset();
+  run_lines_lost = 0;
   engine_port = settings.port;
   last_line.clear();
   started_text = iso8601(wall_now());
@@ -48,8 +49,7 @@ asio::awaitable<void> Instance::Impl::launch() {
                         {"processes", commands.size()},
                         {"log", settings.log_file}});
   shim = std::make_unique<ShimClient>(parts.executor, handlers());
-  const Result<void> started =
-      co_await shim->launch(files, order(), Deadline::after(steady_now(), kLockPatience));
+  const Result<void> started = co_await shim->launch(files, order(), Deadline::after(steady_now(), kLockPatience));
   if (!started) {
     ExitOutcome outcome;
     outcome.kind = ExitKind::start_failed;
@@ -57,7 +57,7 @@ asio::awaitable<void> Instance::Impl::launch() {
     log.error("the processes could not be started", {{"service", settings.name}, {"reason", outcome.last_lines[0]}});
     shim.reset();
     on_exit(outcome);
-    apply(machine.gone(steady_now(), parts.random()));
+    end_run();
   }
 }
 
@@ -66,7 +66,8 @@ void Instance::Impl::on_report(const ShimReport& report) {
     on_run(*running);
   } else if (const auto* line = std::get_if<LineReport>(&report)) {
     last_line = line->last_line;
-    if (line->port && *line->port != engine_port) {
+    on_lines_lost(line->lines_lost, line->log_failing);
+    if (line->port && *line->port != engine_port && !machine.since_ready()) {
       log.warn("the engine took another port than it was given",
                {{"service", settings.name}, {"given", settings.port}, {"taken", *line->port}});
       engine_port = *line->port;
@@ -74,10 +75,29 @@ void Instance::Impl::on_report(const ShimReport& report) {
   } else if (const auto* exit = std::get_if<ExitReport>(&report)) {
     on_exit(exit->outcome);
   } else if (const auto* gone = std::get_if<GoneReport>(&report)) {
-    log_lines_lost += gone->lines_lost;
+    on_lines_lost(gone->lines_lost, log_trouble_told);
     if (gone->killed > 0) {
       log.warn("some processes had to be killed", {{"service", settings.name}, {"killed", gone->killed}});
     }
+  }
+}
+
+void Instance::Impl::on_lines_lost(std::uint64_t in_this_run, bool failing) {
+  if (in_this_run > run_lines_lost) {
+    log_lines_lost += in_this_run - run_lines_lost;
+    run_lines_lost = in_this_run;
+  }
+  if (failing == log_trouble_told) {
+    return;
+  }
+  if (!failing) {
+    log.info("the engine's log can be written again",
+             {{"service", settings.name}, {"log", settings.log_file}, {"lines_lost", log_lines_lost}});
+    log_trouble_told = false;
+  } else if (log_trouble.check(steady_now())) {
+    log.warn("the engine's log cannot be written: its lines are lost, and counted",
+             {{"service", settings.name}, {"log", settings.log_file}});
+    log_trouble_told = true;
   }
 }
 
@@ -139,9 +159,16 @@ asio::awaitable<void> Instance::Impl::on_end(bool clean) {
     lost.kind = ExitKind::lost;
     on_exit(lost);
   }
+  end_run();
+}
+
+void Instance::Impl::end_run() {
+  load = {};
+  last_exit_at = failed_at.value_or(wall_now());
+  failed_at.reset();
   apply(machine.gone(steady_now(), parts.random()));
   if (machine.last_exit()) {
-    exits.emplace_front(wall_now(), *machine.last_exit());
+    exits.emplace_front(*last_exit_at, *machine.last_exit());
     ++exit_counts[std::string(word_of(machine.last_exit()->kind))];
     if (exits.size() > kExitsKept) {
       exits.pop_back();
@@ -162,8 +189,11 @@ asio::awaitable<bool> Instance::Impl::take_over() {
     ended.expires_after(50ms);
     co_await ended.async_wait(kTok);
   }
-  if (run && *found_run && parts.outlive_agent && run->fingerprint == fingerprint) {
+  if (run && *found_run && run->fingerprint == fingerprint) {
     found_run.reset();
+    if (!parts.outlive_agent) {
+      shim->end_with_agent();
+    }
     log.info("took over the running engine", {{"service", settings.name}, {"shim", run->shim}, {"port", engine_port}});
     apply(machine.adopt(steady_now()));
     parts.tasks.spawn("readiness", await_readiness(run_number));

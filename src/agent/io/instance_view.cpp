@@ -41,4 +41,13 @@ InstanceView Instance::view() const {
   return view;
 }
 
+StartFacts Instance::start_facts() const {
+  const Impl& my = *impl_;
+  return {my.settings.name, my.machine.state(), steady_now() - my.machine.state_since(),
+          !my.settings.registry_url.empty(), my.engine_entry.enrolled()};
+}
+
+EngineAccess Instance::engine() const { return impl_->engine(); }
+void Instance::set_engine_key(std::string key) { impl_->engine_key = std::move(key); }
+
 }  // namespace svc::agent

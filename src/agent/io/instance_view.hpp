@@ -13,6 +13,7 @@
 #include "agent/core/exit_outcome.hpp"
 #include "agent/core/registration.hpp"
 #include "agent/core/service_settings.hpp"
+#include "agent/io/engine_access.hpp"
 #include "common/core/clock.hpp"
 
 namespace svc::agent {
@@ -46,6 +47,8 @@ class InstancePages {
   virtual ~InstancePages() = default;
   [[nodiscard]] virtual const ServiceSettings& settings() const = 0;
   [[nodiscard]] virtual InstanceView view() const = 0;
+  /// Where and as whom the engine is asked; apart from the view, which is shown to people.
+  [[nodiscard]] virtual EngineAccess engine() const = 0;
   virtual void restart() = 0;  ///< POST /restart
   virtual void drain() = 0;    ///< POST /drain
 };

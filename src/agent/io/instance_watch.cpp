@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "agent/io/engine_probe.hpp"
 #include "agent/io/instance_impl.hpp"
 #include "common/core/duration_text.hpp"
@@ -21,19 +23,32 @@ std::uint64_t mebibytes(const std::optional<std::uint64_t>& bytes) { return byte
 
 asio::awaitable<void> Instance::Impl::await_readiness(std::uint64_t number) {
   Duration pause = kFirstAsk;
+  bool told = false;
   while (present(number) && machine.processes_exist() && !machine.ready()) {
-    auto answer = co_await probe_models(parts.client, settings.host, engine_port, kAskTimeout);
+    auto answer = co_await probe_models(parts.client, engine(), kAskTimeout);
     if (!present(number)) {
       co_return;
     }
     if (answer) {
       models = *std::move(answer);
+      shim->settle_port(engine_port);
       apply(machine.became_ready(steady_now()));
       co_return;
+    }
+    if (answer.error().code == Errc::unauthorized && !std::exchange(told, true)) {
+      say_key_is_wrong(answer.error());
     }
     co_await wait(readiness, pause);
     pause = std::min(pause * 5 / 4, kSlowestAsk);
   }
+}
+
+void Instance::Impl::say_key_is_wrong(const Error& reason) const {
+  log.warn(engine_key.empty()
+               ? "the engine asks for an API key before it lists its models: engine_api_key_file names a "
+                 "file with the key"
+               : "the engine refuses the key of engine_api_key_file: it is not ready before it takes it",
+           {{"service", settings.name}, {"reason", reason.cause}});
 }
 
 asio::awaitable<void> Instance::Impl::tell_progress(std::uint64_t number) {
@@ -43,8 +58,8 @@ asio::awaitable<void> Instance::Impl::tell_progress(std::uint64_t number) {
       co_return;
     }
     const auto since = machine.since_start().value_or(steady_now());
-    const InstanceLoad now = run ? measure_load(run->shim, engine_port) : InstanceLoad{};
-    const auto on_gpu = run ? co_await parts.gpu.used_by(run_processes(run->shim)) : std::nullopt;
+    const InstanceLoad now = run ? measure_load(parts.readings, run->shim, engine_port) : InstanceLoad{};
+    const auto on_gpu = co_await gpu_memory();
     log.info("still loading",
              {{"service", settings.name},
               {"for", format_duration(std::chrono::duration_cast<std::chrono::seconds>(steady_now() - since))},
@@ -71,8 +86,7 @@ asio::awaitable<void> Instance::Impl::watch_health(std::uint64_t number) {
     if (!present(number) || !machine.processes_exist() || first_exit) {
       co_return;
     }
-    const auto outcome =
-        co_await probe_health(parts.client, settings.host, engine_port, settings.health_path, settings.probe_timeout);
+    const auto outcome = co_await probe_health(parts.client, engine(), settings.health_path, settings.probe_timeout);
     if (!present(number) || first_exit) {
       co_return;
     }
@@ -90,8 +104,8 @@ asio::awaitable<void> Instance::Impl::watch_completions(std::uint64_t number) {
     if (!present(number) || first_exit) {
       co_return;
     }
-    const auto outcome = co_await probe_completion(parts.client, settings.host, engine_port, models.ids.front(),
-                                                   settings.completion_probe_timeout);
+    const auto outcome =
+        co_await probe_completion(parts.client, engine(), models.ids.front(), settings.completion_probe_timeout);
     if (!present(number) || first_exit) {
       co_return;
     }
@@ -107,27 +121,44 @@ asio::awaitable<void> Instance::Impl::watch_completions(std::uint64_t number) {
   }
 }
 
-asio::awaitable<void> Instance::Impl::watch_requests() {
-  co_await wait(requests, kDrainSettle);
-  while (!over && machine.state() == InstanceState::draining) {
-    const auto open = open_connections(engine_port);
-    if (open && *open == 0) {
-      apply(machine.no_open_requests(steady_now()));
+/// One at a time: the number of the drain it was begun for. Woken whenever the machine is told something.
+asio::awaitable<void> Instance::Impl::watch_requests(std::uint64_t number) {
+  while (!over && number == drains && machine.state() == InstanceState::draining) {
+    const TimePoint settled = machine.state_since() + kDrainSettle;
+    TimePoint look_at = TimePoint::max();  // out of rotation for as long as somebody likes
+    if (machine.awaits_requests()) {
+      look_at = std::max(settled, steady_now() + kRequestsEvery);
+      if (steady_now() >= settled && !has_open_requests()) {
+        apply(machine.no_open_requests(steady_now()));
+        co_return;
+      }
     }
-    co_await wait(requests, kRequestsEvery);
+    requests.expires_at(look_at);
+    co_await requests.async_wait(kTok);
   }
+}
+
+bool Instance::Impl::has_open_requests() {
+  const auto use = parts.readings.port_use(engine_port);
+  return !use || use->open_requests > 0;
+}
+
+asio::awaitable<std::optional<std::uint64_t>> Instance::Impl::gpu_memory() {
+  if (!run || !parts.gpu.available()) {
+    co_return std::nullopt;
+  }
+  co_return co_await parts.gpu.used_by(run_processes(parts.readings, run->shim));
 }
 
 asio::awaitable<void> Instance::Impl::meter() {
   while (!over) {
-    if (run) {
-      InstanceLoad now = measure_load(run->shim, engine_port);
-      now.gpu_memory_bytes = co_await parts.gpu.used_by(run_processes(run->shim));
-      load = now;
-    } else {
-      load = {};
-    }
-    co_await wait(meter_timer, settings.heartbeat_interval);
+    InstanceLoad now = run ? measure_load(parts.readings, run->shim, engine_port) : InstanceLoad{};
+    now.gpu_memory_bytes = co_await gpu_memory();
+    load = now;
+    // At the same moments as the other services of this interval: they share a reading.
+    const Duration interval = std::max<Duration>(settings.heartbeat_interval, kRequestsEvery);
+    meter_timer.expires_after(interval - steady_now().time_since_epoch() % interval);
+    co_await meter_timer.async_wait(kTok);
   }
 }
 

@@ -11,18 +11,16 @@
 #include <vector>
 
 #include "agent/core/registration.hpp"
+#include "agent/io/system_readings.hpp"
 #include "common/io/asio_aliases.hpp"
 
 namespace svc::agent {
 
-/// Reads /proc; some tens of microseconds per hundred processes. Does not ask for GPU memory. `shim`: the run's shim.
-[[nodiscard]] InstanceLoad measure_load(pid_t shim, std::uint16_t engine_port);
+/// Does not ask for GPU memory. `shim`: the run's shim.
+[[nodiscard]] InstanceLoad measure_load(SystemReadings& readings, pid_t shim, std::uint16_t engine_port);
 
 /// All processes of a run, for GpuMemory::used_by(): the ones that use a GPU are often children of the ranks.
-[[nodiscard]] std::vector<pid_t> run_processes(pid_t shim);
-
-/// Clients that are connected to the port right now; nullopt when /proc/net cannot be read.
-[[nodiscard]] std::optional<std::uint64_t> open_connections(std::uint16_t engine_port);
+[[nodiscard]] std::vector<pid_t> run_processes(SystemReadings& readings, pid_t shim);
 
 /// "PID, MEBIBYTES" a line, as `nvidia-smi --query-compute-apps=pid,used_memory --format=csv,noheader,nounits` prints it: bytes by
 /// pid, summed up over the GPUs. Lines that say something else ("[N/A]") are passed over.

@@ -111,6 +111,8 @@ void ShimClient::give(const ShimOrder& order) {
 
 void ShimClient::stop(Duration grace) { give(StopOrder{grace}); }
 void ShimClient::reopen_log() { give(ReopenLogOrder{}); }
+void ShimClient::settle_port(std::uint16_t port) { give(SettlePortOrder{port}); }
+void ShimClient::end_with_agent() { give(EndWithAgentOrder{}); }
 pid_t ShimClient::shim_pid() const { return connection_ ? connection_->shim : 0; }
 
 }  // namespace svc::agent

@@ -42,6 +42,10 @@ class ShimClient {
 
   void stop(Duration grace);
   void reopen_log();
+  /// The engine answers at this port: what it prints about ports from now on is not taken for its own.
+  void settle_port(std::uint16_t port);
+  /// A run that was started to outlive its agent does so no more.
+  void end_with_agent();
   [[nodiscard]] pid_t shim_pid() const;  ///< 0 = none
 
  private:

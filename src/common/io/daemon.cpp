@@ -13,11 +13,12 @@
 #include <cstdlib>
 #include <exception>
 #include <nlohmann/json.hpp>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/core/duration_text.hpp"
 #include "common/core/option_table.hpp"
+#include "common/io/daemon_phase.hpp"
 #include "common/io/rlimit.hpp"
 #include "common/io/sd_notify.hpp"
 #include "common/io/signals.hpp"
@@ -28,33 +29,6 @@ namespace {
 
 /// How long the io_context may go on after DaemonApp::stop() until everything cancelled has ended.
 constexpr std::chrono::seconds kStopGrace{1};
-
-enum class Phase { parse, validate, log, bind, start, run, drain, stop };
-
-std::string_view to_string(Phase phase) {
-  switch (phase) {
-    case Phase::parse: return "parse";
-    case Phase::validate: return "validate";
-    case Phase::log: return "log";
-    case Phase::bind: return "bind";
-    case Phase::start: return "start";
-    case Phase::run: return "run";
-    case Phase::drain: return "drain";
-    case Phase::stop: return "stop";
-  }
-  return "?";
-}
-
-struct Problem {
-  Phase phase;
-  Error error;
-};
-
-void print_problem(const std::string& name, const Problem& problem) {
-  std::string text = name + ": " + std::string(to_string(problem.phase)) + ": " + problem.error.to_string();
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  std::fprintf(stderr, "%s\n", text.c_str());
-}
 
 int code(ExitCode value) { return static_cast<int>(value); }
 
@@ -104,9 +78,8 @@ class Daemon {
     });
     started = started && phase(Phase::start, [this] { return app_->start(); });
     if (started) {
-      log_.info("ready");
-      systemd_.ready();
       systemd_.start_watchdog();
+      if (!app_->ready_later(systemd_, [this] { become_ready(); })) become_ready();
       phase(Phase::run, [this]() -> Result<void> {
         io_.run();
         return {};
@@ -134,6 +107,12 @@ class Daemon {
     log_.error_in_file("failed", {{"phase", to_string(phase)}, {"reason", result.error().to_string()}});
     exit_ = ExitCode::failed;
     return false;
+  }
+
+  void become_ready() {
+    if (draining_ || stopping_ || std::exchange(ready_, true)) return;
+    log_.info("ready");
+    systemd_.ready();
   }
 
   void on_stop() {
@@ -174,7 +153,7 @@ class Daemon {
   void on_reload() {
     if (draining_) return;
     log_.info("reloading");
-    systemd_.reloading();
+    if (ready_) systemd_.reloading();
     if (const auto reopened = reopen_logs(); reopened.has_error()) {
       log_.error("the log file was not opened anew", {{"reason", reopened.error().to_string()}});
     }
@@ -183,7 +162,7 @@ class Daemon {
     } else {
       log_.info("reloaded");
     }
-    systemd_.ready();
+    if (ready_) systemd_.ready();
   }
 
   Result<void> reload() {
@@ -237,6 +216,7 @@ class Daemon {
   std::unique_ptr<DaemonConfig> config_;
   Logger log_{"daemon"};
   ExitCode exit_ = ExitCode::ok;
+  bool ready_ = false;
   bool draining_ = false;
   bool stopping_ = false;
   boost::asio::cancellation_signal drain_cancel_;

@@ -27,6 +27,7 @@ class io_context;
 namespace svc {
 
 class OptionTable;
+class SdNotify;
 
 /// One configuration of a daemon, bound to its option table. A fresh one is made, with all defaults, at the start and
 /// at every reload. The daemon's own class derives from this and holds the values; app code gets it back by
@@ -50,8 +51,12 @@ class DaemonApp {
   virtual ~DaemonApp() = default;
   /// Opens listening sockets and stores. May block.
   virtual Result<void> bind() = 0;
-  /// Starts the work. After this the daemon is ready.
+  /// Starts the work. After this the daemon is ready, unless ready_later() says otherwise.
   virtual Result<void> start() = 0;
+  /// Asked once, after start(). True: the daemon is ready when the app calls `ready`, from the event loop; more calls, or
+  /// one while draining, do nothing. How far it is goes to `systemd`, which lives as long as the app: status(), and
+  /// extend_start() as long as a start that takes its time is no failure.
+  virtual bool ready_later(SdNotify& /*systemd*/, std::function<void()> /*ready*/) { return false; }
   /// SIGHUP: takes over what may change. On an error everything must be as before. `fresh` lives until the next reload
   /// that succeeds.
   virtual Result<void> reload(const DaemonConfig& fresh) = 0;

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <cstdint>
 
-#include "common/core/clock.hpp"
-
 #ifdef SVC_HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 #endif
@@ -66,6 +64,11 @@ void SdNotify::reloading() const {
 }
 
 void SdNotify::stopping() const { notify("STOPPING=1"); }
+
+void SdNotify::extend_start(Duration time) const {
+  const auto microseconds = std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+  notify("EXTEND_TIMEOUT_USEC=" + std::to_string(microseconds));
+}
 
 void SdNotify::status(const std::string& text) const { notify("STATUS=" + text.substr(0, text.find('\n'))); }
 

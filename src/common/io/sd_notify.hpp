@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "common/core/clock.hpp"
+
 namespace boost::asio {
 class io_context;
 }
@@ -23,6 +25,7 @@ class SdNotify {
   void ready() const;                          ///< READY=1; also ends a reload
   void reloading() const;                      ///< RELOADING=1 with MONOTONIC_USEC; follow it by ready()
   void stopping() const;                       ///< STOPPING=1
+  void extend_start(Duration time) const;      ///< EXTEND_TIMEOUT_USEC: until ready(), say something again within this
   void status(const std::string& text) const;  ///< STATUS=: one line for `systemctl status`
 
   /// When systemd asked for it (WATCHDOG_USEC for this process): WATCHDOG=1 now and at every half of that time, from

@@ -56,7 +56,9 @@ void take_metadata(UpstreamSpec& spec, const json& metadata) {
     if (spec.max_concurrency != 0) break;
     spec.max_concurrency = static_cast<std::uint32_t>(whole_at(metadata, key, 1, 1'000'000).value_or(0));
   }
-  spec.agent_on_next_port = metadata.contains("babysitter") || metadata.contains("parent_service");
+  const bool has_agent = metadata.contains("babysitter") || metadata.contains("parent_service");
+  // An agent that says where its page is does so because it is not there, or not in plain HTTP.
+  spec.agent_on_next_port = has_agent && text_at(metadata, "health_url").empty();
   for (const char* key : {"models", "models_list"}) {
     if (auto models = names_at(metadata, key); !models.empty()) {
       spec.models = std::move(models);

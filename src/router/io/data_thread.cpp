@@ -152,9 +152,11 @@ void DataThread::on_tick(TimePoint now) {
   if (!listening_ && listener_ >= 0 && !draining_) {
     listening_ = loop_.add_listener(listener_, accepts_);
   }
+  const TimePoint too_old = now - settings_->settings.upstream_idle_timeout;
   for (const auto& pool : pools_) {
     if (pool != nullptr) {
-      pool->trim(now - settings_->settings.upstream_idle_timeout);
+      // Whoever drains an instance waits for the end of its connections.
+      pool->trim(pool->live()->serving.load(std::memory_order_relaxed) ? too_old : TimePoint::max());
     }
   }
   if (!spare_.empty()) {

@@ -8,6 +8,7 @@
   --ready=KIND       what it says when the port is open: uvicorn, rust, llama or nothing
   --paths=both       where the model list is: both, v1, bare or none; --no-health: /health is 404
   --model=NAME       what it serves (toy-model)
+  --api-key=KEY      asked for on all pages but /health, as a bearer token
   --control=FILE     read at every request, lines like "health 503", "models hang", "all hang", "exit 3"
   --die=WHEN:HOW     WHEN: start, loading (halfway), ready, or seconds after ready; HOW: an exit code, or a signal as -9
   --ignore-term      SIGTERM does nothing; --slow-term=S: it takes so long to end
@@ -126,8 +127,13 @@ def answer_bytes(status, body):
     return (head + body).encode()
 
 
-def answer(target):
-    """Bytes, None (never), or seconds to wait for."""
+def has_key(head):
+    key = options.get("api-key")
+    return key is None or f"authorization: bearer {key}".lower().encode() in head.lower().split(b"\r\n")
+
+
+def answer(target, may):
+    """Bytes, None (never), or seconds to wait for. `may`: it showed the key."""
     model = options.get("model", "toy-model")
     path, _, query = target.partition("?")
     told = control()
@@ -142,6 +148,8 @@ def answer(target):
         return answer_bytes(say, '{"status":"unhealthy"}')
     if what == "slow" or path == "/slow":
         return float(query)
+    if not may and what != "health":
+        return answer_bytes(401, '{"error":"Unauthorized"}')
     paths = options.get("paths", "both")
     if what == "health" and "no-health" not in options:
         return answer_bytes(200, '{"status":"healthy"}')
@@ -208,7 +216,7 @@ class Server:
             if len(rest) < length:
                 break
             self.read[descriptor] = rest[length:]
-            given = answer(head.split(b" ")[1].decode())
+            given = answer(head.split(b" ")[1].decode(), has_key(head))
             if isinstance(given, float):
                 self.waiting.append((time.monotonic() + given, descriptor))
             elif given is not None:

@@ -19,7 +19,7 @@ ExitOutcome outcome(ExitKind kind, int value = 0, bool core = false, int rank = 
 TEST(ExitOutcome, Classify_ByWaitStatus) {
   struct Row {
     int status;
-    bool oom_kills_grew;
+    bool oom_killed;
     ExitKind kind;
     int value;
     bool core;
@@ -38,7 +38,7 @@ TEST(ExitOutcome, Classify_ByWaitStatus) {
       {(SIGSTOP << 8U) | 0x7f, false, ExitKind::lost, 0, false},  // stopped: likewise
   };
   for (const auto& row : rows) {
-    const auto got = classify_exit(row.status, row.oom_kills_grew);
+    const auto got = classify_exit(row.status, row.oom_killed);
     EXPECT_EQ(got.kind, row.kind) << row.status;
     EXPECT_EQ(got.value, row.value) << row.status;
     EXPECT_EQ(got.core_dumped, row.core) << row.status;
@@ -54,6 +54,22 @@ TEST(ExitOutcome, Classify_EverySignalIsNamedByItsNumber) {
     EXPECT_EQ(got.value, signal);
     EXPECT_EQ(text_of(got).rfind("signal " + std::to_string(signal), 0), 0U) << text_of(got);
   }
+}
+
+TEST(OomWatch, OnlyWhatTheCounterGrewOfLate_Counts) {
+  TimePoint now{std::chrono::hours(1)};
+  OomWatch watch(now, 5);
+  EXPECT_FALSE(watch.grew(5)) << "those of before the start are others";
+  EXPECT_TRUE(watch.grew(6));
+  watch.look(now + OomWatch::kStep / 2, 6);  // too early: changes nothing
+  EXPECT_TRUE(watch.grew(6));
+  now = watch.look_at();
+  watch.look(now, 6);
+  EXPECT_TRUE(watch.grew(6)) << "one that has just been looked at may be of this very exit";
+  now = watch.look_at();
+  watch.look(now, 6);
+  EXPECT_FALSE(watch.grew(6)) << "an old one proves nothing";
+  EXPECT_TRUE(watch.grew(7));
 }
 
 TEST(ExitOutcome, Words_AreStable) {

@@ -68,7 +68,7 @@ TEST(Registration, EngineEntry_RoundTripThroughOurRegistry) {
   s.weight = 3;
   s.weight_given = true;
   s.max_fails = 0;
-  s.fail_timeout = "45s";
+  s.fail_timeout = 45s;
   s.backup = true;
   s.metadata_json = R"({"cache_type":"paged","gpu_count":2})";
   const auto spec = accepted(engine_registration(s, facts(), one_model()));
@@ -123,6 +123,57 @@ TEST(Registration, EngineOnAnotherPort_IsRegisteredThereWithItsAgentsHealthPage)
   EXPECT_EQ(accepted(agent_registration(settings(), f)).port, 5002) << "the agent's pages stay where they are";
   f.engine_port = 0;
   EXPECT_EQ(accepted(engine_registration(settings(), f, one_model())).port, 5001) << "not known yet";
+}
+
+TEST(Registration, PagesInHttps_AreRegisteredAsSuchAndTheEngineIsNot) {
+  auto s = settings();
+  s.pages_tls = true;
+  EXPECT_EQ(accepted(agent_registration(s, facts())).url, "https://10.0.0.7:5002");
+  const auto spec = accepted(engine_registration(s, facts(), one_model()));
+  EXPECT_EQ(spec.url, "http://10.0.0.7:5001");
+  EXPECT_EQ(wire::facts_of(spec.metadata_json).health_url, "https://10.0.0.7:5002/health");
+  EXPECT_EQ(pages_url(s), "https://10.0.0.7:5002");
+  EXPECT_EQ(pages_url(settings()), "http://10.0.0.7:5002");
+  s.metadata_json = R"({"health_url":"https://proxy/gpu1"})";
+  EXPECT_EQ(parsed(engine_registration(s, facts(), one_model()))["metadata"]["health_url"], "https://proxy/gpu1");
+}
+
+TEST(CheckMetadata, WhatARegistryWouldRefuse_IsNamedWithItsPlace) {
+  const std::string url = "'services[1].metadata.health_url' must be ";
+  const std::string http = url + "an http or https URL of at most 1024 bytes, got ";
+  const std::string deepest = std::string(30, '[') + std::string(30, ']');
+  struct Row {
+    std::string metadata, message;
+  };
+  const Row rows[] = {
+      {"{}", ""},
+      {R"({"cache_type":"paged","health_url":"http://h:1/x"})", ""},
+      {R"({"health_url":null})", ""},
+      {R"({"health_url":""})", http + "\"\""},
+      {R"({"health_url":"h:1/x"})", http + "\"h:1/x\""},
+      {R"({"health_url":"ftp://h/x"})", http + "\"ftp://h/x\""},
+      {R"({"health_url":"http://h/)" + std::string(1015, 'x') + "\"}", ""},
+      {R"({"health_url":"http://h/)" + std::string(1016, 'x') + "\"}",
+       http + "\"http://h/" + std::string(91, 'x') + "\""},
+      {R"({"health_url":[5]})", url + "a string, got [5]"},
+      {R"({"x":)" + deepest + "}", ""},
+      {R"({"x":[)" + deepest + "]}", "'services[1].metadata' must not be nested deeper than 31 levels"},
+      {R"({"x":")" + std::string(65'528, 'x') + "\"}", ""},
+      {R"({"x":")" + std::string(65'529, 'x') + "\"}",
+       "'services[1].metadata' must be at most 64 KiB as JSON, got 65537 bytes"},
+      {"5", "'services[1].metadata' must be an object, got 5"},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.metadata.substr(0, 100));
+    const auto metadata = json::parse(row.metadata);
+    const auto checked = check_metadata(metadata, "services[1].metadata");
+    EXPECT_EQ(checked ? "" : checked.error().message, row.message);
+    if (!checked || !metadata.is_object()) continue;
+    auto s = settings();
+    s.metadata_json = row.metadata;
+    const auto sent = json::parse(accepted(engine_registration(s, facts(), one_model())).metadata_json);
+    EXPECT_TRUE(sent.contains("x") || !metadata.contains("x") || row.metadata.size() > 60'000);
+  }
 }
 
 TEST(Registration, Ipv6Hosts_AreBracketedInUrls) {

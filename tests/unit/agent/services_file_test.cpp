@@ -72,6 +72,12 @@ TEST(ServicesFile, Faults_NameThePlace) {
        "unknown key 'services[0].wieght'; did you mean 'weight'?"},
       {R"({"services": [{"name": "a", "host": "h", "port": 1, "fail_timeout": "x"}]})",
        "'services[0].fail_timeout' must be a duration from 1ms to 24h, got \"x\""},
+      {R"({"services": [{"name": "a", "host": "h", "port": 1, "metadata": {"health_url": "gpu1:5002"}}]})",
+       "'services[0].metadata.health_url' must be an http or https URL of at most 1024 bytes, got \"gpu1:5002\""},
+      {R"({"services": [{"name": "a", "host": "h", "port": 1, "weight": -1}]})",
+       "'services[0].weight' must be an integer from 0 to 1000000, got -1"},
+      {R"({"services": [{"name": "a", "host": "h", "port": 1, "max_fails": "3"}]})",
+       "'services[0].max_fails' must be an integer from 0 to 1000000, got \"3\""},
       {R"({"services": [)" + good + "," + good + "]}", "'services[0]' and 'services[1]' have the same name 'a'"},
       {R"({"servces": [], "services": []})", "unknown key 'servces'; did you mean 'services'?"},
   };
@@ -128,7 +134,7 @@ TEST(ApplyEntry, WhatIsStated_Wins) {
   ServiceSettings settings;
   settings.name = "old";
   settings.max_fails = 7;
-  settings.fail_timeout = "9s";
+  settings.fail_timeout = 9s;
   settings.metadata_json = R"({"a":1,"b":{"c":1}})";
   const auto read = read_services_file(json::parse(
       R"({"services": [{"name": "n", "host": "h", "port": 5, "weight": 2, "backup": true, "metadata": {"b": 2}}]})"));
@@ -138,13 +144,13 @@ TEST(ApplyEntry, WhatIsStated_Wins) {
   EXPECT_EQ(settings.port, 5);
   EXPECT_EQ(settings.weight, 2);
   EXPECT_EQ(settings.max_fails, 7);
-  EXPECT_EQ(settings.fail_timeout, "9s");
+  EXPECT_EQ(settings.fail_timeout, 9s);
   EXPECT_TRUE(settings.backup);
   EXPECT_EQ(settings.metadata_json, R"({"a":1,"b":2})");
 
   ServiceSettings seed;
   apply_entry(read_services_file(json::parse(kSeed))->front(), seed);
-  EXPECT_EQ(seed.fail_timeout, "30s");
+  EXPECT_EQ(seed.fail_timeout, 30s);
   EXPECT_EQ(seed.max_fails, 3);
   EXPECT_FALSE(seed.backup);
 }

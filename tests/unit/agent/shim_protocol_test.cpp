@@ -60,6 +60,8 @@ TEST(ShimProtocol, LaunchOrder_ArrivesByteForByte) {
 TEST(ShimProtocol, OtherOrders_Arrive) {
   EXPECT_EQ(again<StopOrder>(StopOrder{std::chrono::seconds(30)}).grace, std::chrono::seconds(30));
   EXPECT_TRUE(std::holds_alternative<ReopenLogOrder>(decode_order(encode(ShimOrder(ReopenLogOrder{}))).value()));
+  EXPECT_EQ(again<SettlePortOrder>(SettlePortOrder{5001}).port, 5001);
+  EXPECT_TRUE(std::holds_alternative<EndWithAgentOrder>(decode_order(encode(ShimOrder(EndWithAgentOrder{}))).value()));
 }
 
 TEST(ShimProtocol, RunReport_Arrives) {
@@ -74,10 +76,13 @@ TEST(ShimProtocol, RunReport_Arrives) {
 }
 
 TEST(ShimProtocol, LineReport_Arrives) {
-  const LineReport got = again<LineReport>(LineReport{8000, "a\tb \"c\" \xe4\xbd\xa0"});
+  const LineReport got = again<LineReport>(LineReport{8000, "a\tb \"c\" \xe4\xbd\xa0", 1'000'000'000'000, true});
   EXPECT_EQ(got.port, 8000);
   EXPECT_EQ(got.last_line, "a\tb \"c\" \xe4\xbd\xa0");
+  EXPECT_EQ(got.lines_lost, 1'000'000'000'000U);
+  EXPECT_TRUE(got.log_failing);
   EXPECT_EQ(again<LineReport>(LineReport{}).port, std::nullopt);
+  EXPECT_FALSE(again<LineReport>(LineReport{}).log_failing);
 }
 
 TEST(ShimProtocol, ExitReport_EveryKindArrives) {
@@ -120,6 +125,8 @@ TEST(ShimProtocol, BadOrders_AreRefused) {
       {R"({"order":"launch","ranks":[{"argv":["a%00b"]}]})", "percent"},
       {R"({"order":"launch","ranks":[{"argv":["a"],"env":{"%":"b"}}]})", "percent"},
       {R"({"order":"stop","grace_ns":-1})", "grace_ns"},
+      {R"({"order":"settle_port"})", "port"},
+      {R"({"order":"settle_port","port":0})", "port"},
       {R"({"order":"stop","grace_ns":"soon"})", "grace_ns"},
   };
   for (const auto& [text, words] : cases) {

@@ -64,6 +64,13 @@ TEST(ServiceRecord, FieldsOfOurRegistry) {
   EXPECT_FALSE(spec.agent_on_next_port);
 }
 
+TEST(ServiceRecord, AgentThatSaysWhereItsPageIs_IsNotSoughtOnTheNextPort) {
+  for (const char* more : {R"({"metadata":{"babysitter":"enhanced","health_url":"https://10.0.0.1:5002/health"}})",
+                           R"({"metadata":{"parent_service":"gpu1","health_url":"http://10.0.0.1:6002/health"}})"}) {
+    EXPECT_FALSE(read(more).agent_on_next_port) << more;
+  }
+}
+
 TEST(ServiceRecord, Routed_ByTypeElseByModels) {
   struct Row {
     const char* more;

@@ -73,7 +73,8 @@ void EngineLog::flush() {
   if (pending_lines_ == 0) return;
   const std::uint64_t lines = std::exchange(pending_lines_, 0);
   std::string text = std::exchange(pending_, {});
-  if (!ready()) {
+  failing_ = !ready();
+  if (failing_) {
     lost_ += lines;
     return;
   }
@@ -84,7 +85,8 @@ void EngineLog::flush() {
         time_text_ + " agent " + std::to_string(untold) + " lines were lost: they could not be written\n";
     if (file_->write(said)) lost_said_ = lost_;
   }
-  if (!file_->write(text)) lost_ += lines;
+  failing_ = !file_->write(text);
+  if (failing_) lost_ += lines;
   if (!oldest_) oldest_ = pending_at_;
   text.clear();
   pending_ = std::move(text);  // its memory serves the next ones

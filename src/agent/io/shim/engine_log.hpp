@@ -38,6 +38,8 @@ class EngineLog {
 
   /// Lines that are not in the file. When a disk fills up in the middle of a flush all of its lines count.
   [[nodiscard]] std::uint64_t lines_lost() const { return lost_; }
+  /// The newest lines are not in the file.
+  [[nodiscard]] bool failing() const { return failing_; }
 
   static constexpr Duration kRetry{std::chrono::seconds(5)};
 
@@ -53,6 +55,7 @@ class EngineLog {
   std::uint64_t pending_lines_ = 0;
   std::uint64_t lost_ = 0;
   std::uint64_t lost_said_ = 0;
+  bool failing_ = false;
   WallTime pending_at_{};  // of the last line
   std::string time_text_;  // of time_text_at_
   WallTime time_text_at_ = WallTime::min();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/core/process_tree.hpp"
+#include "agent/io/cgroup_parent.hpp"
 #include "agent/io/shim/proc_scan.hpp"
 #include "agent/io/shim/shim.hpp"
 #include "common/core/percent_codec.hpp"
@@ -44,9 +45,24 @@ std::string owner_of(int lock) {
   return std::to_string(facts.st_dev) + "." + std::to_string(facts.st_ino);
 }
 
+/// Those above count what is below them too.
+std::string oom_counter_of(std::string cgroup) {
+  while (cgroup.size() > 1) {
+    std::string counter = cgroup + "/memory.events";
+    if (::access(counter.c_str(), R_OK) == 0) return counter;
+    cgroup.erase(cgroup.rfind('/'));
+  }
+  return "/proc/vmstat";
+}
+
 }  // namespace
 
 RunCgroup::RunCgroup(const std::string& parent, const std::string& name) {
+  make(parent, name);
+  oom_counter_ = oom_counter_of(path_.empty() ? own_cgroup() : path_);
+}
+
+void RunCgroup::make(const std::string& parent, const std::string& name) {
   if (parent.empty()) return;
   const std::string prefix = parent + "/infinilm-" + percent_encode(name) + "." + owner_of(kShimLock) + "-";
   for (const std::string& old : folders_in(parent)) {
@@ -77,12 +93,6 @@ void RunCgroup::remove() const {
   if (!path_.empty()) remove_tree(path_);
 }
 
-std::uint64_t RunCgroup::oom_kills() const {
-  if (!path_.empty()) {
-    const std::string events = read_small_file(path_ + "/memory.events");
-    if (!events.empty()) return oom_kill_count(events);
-  }
-  return oom_kill_count(read_small_file("/proc/vmstat"));
-}
+std::uint64_t RunCgroup::oom_kills() const { return oom_kill_count(read_small_file(oom_counter_)); }
 
 }  // namespace svc::agent

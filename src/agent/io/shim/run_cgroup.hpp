@@ -26,11 +26,15 @@ class RunCgroup {
   /// With the cgroups that the engine made in it. To be called when it is empty.
   void remove() const;
 
-  /// Kills by the kernel for want of memory so far: in this cgroup when it counts them, else on the whole machine.
+  /// Kills by the kernel for want of memory so far: in this cgroup or the nearest one above it that counts them, without
+  /// a cgroup in this process's own; where none of these counts, on the whole machine.
   [[nodiscard]] std::uint64_t oom_kills() const;
 
  private:
+  void make(const std::string& parent, const std::string& name);
+
   std::string path_;
+  std::string oom_counter_;
 };
 
 }  // namespace svc::agent

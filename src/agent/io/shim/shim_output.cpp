@@ -47,23 +47,31 @@ void ShimRun::take_line(Rank& rank, bool is_error, std::string_view line) {
   rank.last_lines.add(line);
   line_is_new_ = true;
   newest_rank_ = rank.number;
-  if (rank.number != 0) return;  // rank 0 alone listens
+  if (rank.number != 0 || port_is_settled_) return;  // rank 0 alone listens
   if (const auto port = listening_port(line)) {
     port_is_new_ = port_is_new_ || port != port_;
     port_ = port;
   }
 }
 
+bool ShimRun::log_is_news() const {
+  return log_.lines_lost() != lines_lost_told_ || log_.failing() != log_failing_told_;
+}
+
 void ShimRun::report_line(TimePoint now) {
-  if (!link_.connected() || (!line_is_new_ && !port_is_new_)) return;
+  if (!link_.connected() || (!line_is_new_ && !port_is_new_ && !log_is_news())) return;
   if (now < line_report_at_ && !port_is_new_) return;
   LineReport report;
   if (port_is_new_) report.port = port_;
   report.last_line = ranks_[static_cast<std::size_t>(newest_rank_)].last_lines.last();
+  report.lines_lost = log_.lines_lost();
+  report.log_failing = log_.failing();
   line_report_at_ = now + kLineReportEvery;
-  const bool taken = link_.offer(report);
   line_is_new_ = false;
-  port_is_new_ = port_is_new_ && !taken;
+  if (!link_.offer(report)) return;
+  port_is_new_ = false;
+  lines_lost_told_ = report.lines_lost;
+  log_failing_told_ = report.log_failing;
 }
 
 }  // namespace svc::agent

@@ -31,7 +31,7 @@ ShimRun::ShimRun(LaunchOrder order, AgentLink link, UniqueFd child_signals)
       child_signals_(std::move(child_signals)),
       log_({order_.log_file, order_.log_max_bytes, order_.log_max_files, order_.log_max_age}),
       cgroup_(order_.cgroup_parent, order_.name),
-      oom_kills_at_start_(cgroup_.oom_kills()),
+      oom_(steady_now(), cgroup_.oom_kills()),
       tree_(cgroup_) {}
 
 void ShimRun::run() {
@@ -48,8 +48,9 @@ void ShimRun::run() {
     read_outputs();
     reap();
     if (advance()) break;
-    report_line(steady_now());
+    if (steady_now() >= oom_.look_at()) oom_.look(steady_now(), cgroup_.oom_kills());
     log_.flush();
+    report_line(steady_now());
     wait();
   }
   say_goodbye();
@@ -112,7 +113,7 @@ void ShimRun::wait() {
 
 int ShimRun::wait_ms(TimePoint now) const {
   TimePoint wake = stop_.wake_at();
-  if (link_.connected() && (line_is_new_ || port_is_new_)) wake = std::min(wake, line_report_at_);
+  if (link_.connected() && (line_is_new_ || port_is_new_ || log_is_news())) wake = std::min(wake, line_report_at_);
   if (wake == TimePoint::max()) return -1;
   const int ms = ceil_ms(wake - now);
   // No child is left, and nothing will tell when the cgroup has noticed.
@@ -135,6 +136,14 @@ void ShimRun::handle(const ShimOrder& order) {
   } else if (std::holds_alternative<ReopenLogOrder>(order)) {
     log_.flush();
     if (auto opened = log_.reopen(); opened.has_error()) log_.note(turn_at_, opened.error().to_string());
+  } else if (const auto* settled = std::get_if<SettlePortOrder>(&order)) {
+    port_ = settled->port;
+    port_is_settled_ = true;
+    port_is_new_ = false;
+  } else if (std::holds_alternative<EndWithAgentOrder>(order)) {
+    order_.outlive_agent = false;
+    link_.stop_listening();
+    log_.note(turn_at_, "the engine ends with its agent from now on");
   }
   // A second LaunchOrder is nothing that an agent sends.
 }
@@ -153,6 +162,8 @@ void ShimRun::agent_gone() {
 void ShimRun::greet_agent() {
   log_.note(turn_at_, "another agent has taken over");
   port_is_new_ = false;
+  lines_lost_told_ = 0;
+  log_failing_told_ = false;
   link_.send(run_report());
   for (const ExitReport& exit : exits_) link_.send(exit);
 }
@@ -164,7 +175,7 @@ void ShimRun::reap() {
 void ShimRun::rank_ended(std::size_t rank, int status) {
   drain(ranks_[rank]);
   ExitReport report;
-  report.outcome = classify_exit(status, cgroup_.oom_kills() > oom_kills_at_start_);
+  report.outcome = classify_exit(status, tree_.killed() == 0 && oom_.grew(cgroup_.oom_kills()));
   report.outcome.rank = static_cast<int>(rank);
   report.outcome.last_lines = ranks_[rank].last_lines.lines();
   log_.note(turn_at_, "rank " + std::to_string(rank) + " ended: " + text_of(report.outcome));

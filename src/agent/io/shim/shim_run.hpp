@@ -54,6 +54,7 @@ class ShimRun {
   void read_outputs();
   void drain(Rank& rank);
   void take_line(Rank& rank, bool is_error, std::string_view line);
+  [[nodiscard]] bool log_is_news() const;
   void report_line(TimePoint now);
 
   void reap();
@@ -67,7 +68,7 @@ class ShimRun {
   UniqueFd child_signals_;
   EngineLog log_;
   RunCgroup cgroup_;
-  std::uint64_t oom_kills_at_start_;
+  OomWatch oom_;
   RunTree tree_;
   StopSequence stop_;
   WallTime started_at_{};
@@ -81,8 +82,11 @@ class ShimRun {
   bool more_output_ = false;
   std::optional<std::uint16_t> port_;
   bool port_is_new_ = false;
+  bool port_is_settled_ = false;
   bool line_is_new_ = false;
   int newest_rank_ = 0;
+  std::uint64_t lines_lost_told_ = 0;
+  bool log_failing_told_ = false;
   TimePoint line_report_at_{};
 };
 

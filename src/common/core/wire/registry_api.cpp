@@ -70,10 +70,7 @@ void read_text(JsonReader& reader, std::string_view key, std::optional<std::stri
 }
 
 void check_url(JsonReader& reader, std::string_view key, const std::string& url) {
-  if (url.size() > kMaxFieldBytes || !parse_http_url(url)) {
-    reader.fail(key,
-                rule_got("must be an http or https URL of at most " + std::to_string(kMaxFieldBytes) + " bytes", url));
-  }
+  if (const auto problem = url_problem(url)) reader.fail(key, *problem);
 }
 
 void read_metadata(const json& body, JsonReader& reader, std::optional<std::string>& target) {
@@ -151,6 +148,11 @@ ServiceSpec patched(ServiceSpec spec, const ServicePatch& patch) {
   if (patch.backup) spec.backup = *patch.backup;
   if (patch.models) spec.models = *patch.models;
   return spec;
+}
+
+std::optional<std::string> url_problem(std::string_view url) {
+  if (url.size() <= kMaxFieldBytes && parse_http_url(url)) return std::nullopt;
+  return rule_got("must be an http or https URL of at most " + std::to_string(kMaxFieldBytes) + " bytes", url);
 }
 
 Endpoint endpoint_of(const ServiceSpec& spec) {

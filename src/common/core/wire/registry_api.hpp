@@ -109,6 +109,10 @@ MetadataFacts facts_of(std::string_view metadata_json);
 /// travel percent-encoded in paths.
 std::optional<std::string> name_problem(std::string_view name);
 
+/// Of a `url` or `metadata.health_url`: what is wrong with it, to be put behind its name ("must be ..."); nullopt when it
+/// can be registered.
+std::optional<std::string> url_problem(std::string_view url);
+
 /// The part of a Service object that only a registration or an update changes, as JSON without the closing brace:
 /// {"name":..,"host":..,"port":..,"hostname":..,"url":..,"status":..,"timestamp":..,"metadata":{..},"weight":..,
 /// "max_fails":..,"fail_timeout":"30s","backup":..,"models":[..]. `models` = spec.models, else facts.models.
