@@ -6,9 +6,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <csignal>
-#include <thread>
 
 #include "agent/io/system_readings.hpp"
 #include "common/io/asio_aliases.hpp"
@@ -70,7 +70,7 @@ TEST_P(AgentPortUse, ARequestIsOpenUntilItIsAnswered) {
   say(engine, client, 100);
   EXPECT_EQ(open_requests(), 1U) << "it may be a stream";
   // More than a step of the kernel's clock, so that it knows who spoke last.
-  std::this_thread::sleep_for(30ms);
+  asio::steady_timer(io_, 30ms).wait();
   say(client, engine, 10);
   EXPECT_EQ(open_requests(), 1U) << "the next one";
   EXPECT_EQ(readings_.port_use(port())->connections, 1U);

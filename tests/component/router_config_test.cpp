@@ -99,7 +99,8 @@ TEST_F(RouterConfigTest, RegistryUrl_WithAndWithoutServices) {
   EXPECT_EQ(load({"--registry-url", "https://h/registry/services"}), "");
   EXPECT_EQ(settings().registry_url, "https://h/registry");
   EXPECT_NE(load({"--registry-url", "h:8081"}), "");
-  EXPECT_EQ(load({"--registry-url", "http://h:8081/?a=b"}), "registry_url: must not have a query, got 'http://h:8081/?a=b'");
+  EXPECT_EQ(load({"--registry-url", "http://h:8081/?a=b"}),
+            "registry_url: must not have a query, got 'http://h:8081/?a=b'");
 }
 
 TEST_F(RouterConfigTest, Methods) {

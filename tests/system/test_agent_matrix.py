@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """The ways in which an engine can misbehave, a test each. After each no process, no port, no registry entry is left."""
 
+import http.server
 import os
+import re
 import signal
 import socket
+import threading
 import time
 
 from support import http_wire, proc_tree
@@ -48,7 +51,8 @@ class Exits(AgentTest):
             agent.kill_engine(number)
             exit = self.restarted(agent, restarts + 1)
             self.assertEqual((exit["kind"], exit["value"]), ("signal", number), exit)
-            self.assertIn(f"signal {number} ({signal.Signals(number).name})", exit["text"])
+            name = re.search(rf"signal {number} \((\w+)\)", exit["text"])
+            self.assertEqual(getattr(signal, name[1]) if name else None, number, exit["text"])  # 29: SIGIO or SIGPOLL
         self.finish(agent)
 
     def test_the_simulator_exits_by_a_signal(self):
@@ -154,7 +158,59 @@ class Output(AgentTest):
         self.finish(agent)
 
 
+class ModelList(http.server.BaseHTTPRequestHandler):
+    """What any OpenAI-style server says."""
+
+    def do_GET(self):
+        body = b'{"object": "list", "data": [{"id": "another", "object": "model"}]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
 class Ports(AgentTest):
+    def stranger(self, port):
+        """A server of this process at the port."""
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), ModelList)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+        def close():
+            server.shutdown()
+            server.server_close()
+        return close
+
+    def test_the_port_is_taken_by_somebody_else_while_the_engine_starts(self):
+        """A model list at the engine's port does not make it ready when another process answers there."""
+        script = self.write("inference_server.py", "import signal\nsignal.pause()\n")
+        backend = {"type": "infinilm", "path": str(self.folder)}
+        agent = self.start_agent(backend, *SOON, f"--launch-script={script}")
+        wait_until(agent.engines, 10, "the engine")
+        close = self.stranger(agent.engine_port)
+        wait_until(lambda: "is taken by somebody else" in agent.stderr_text(), 10, "a word about it")
+        self.assertIn(f"pid {os.getpid()}", agent.stderr_text())
+        let_time_pass(1.0, lambda: self.assertEqual(agent.state, "starting"))
+        self.assertEqual(agent.stderr_text().count("is taken by somebody else"), 1)
+        self.assertEqual(agent.registry.calls_of(agent.server_name), [])
+        close()
+        self.finish(agent)
+
+    def test_a_command_may_be_served_by_another_process(self):
+        """As a container engine's client is: it is believed, and said."""
+        agent = self.start_agent(toy("--listen=no"), *SOON)
+        wait_until(agent.engines, 10, "the engine")
+        close = self.stranger(agent.engine_port)
+        agent.wait_state("running")
+        self.assertIn("a process that this agent did not start", agent.stderr_text())
+        self.assertEqual(agent.get("/status")["models"], ["another"])
+        agent.stop()
+        close()
+        self.finish(agent)
+
     def test_never_opens_its_port(self):
         agent = self.start_agent(toy("--listen=no"), *FEW, "--startup-timeout=400ms", "--stop-grace=300ms")
         wait_until(lambda: agent.status()["restarts"] >= 1, 20, "a restart")

@@ -4,7 +4,6 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
-#include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
@@ -14,7 +13,17 @@
 namespace svc::agent {
 namespace {
 
-constexpr unsigned kEstablished = 1;  // TCP_ESTABLISHED of the kernel's tcp_states.h
+// Numbers of the kernel whose headers belong to the world of sockets.
+constexpr unsigned kEstablished = 1;  // TCP_ESTABLISHED
+constexpr std::uint8_t kInet = 2;     // AF_INET
+constexpr std::uint8_t kInet6 = 10;   // AF_INET6
+constexpr std::uint8_t kTcp = 6;      // IPPROTO_TCP
+
+std::uint16_t from_network_order(std::uint16_t number) {
+  std::array<std::uint8_t, 2> bytes{};
+  std::memcpy(bytes.data(), &number, bytes.size());
+  return static_cast<std::uint16_t>(bytes[0] << 8U | bytes[1]);
+}
 
 template <class Struct>
 void append(std::string& message, const Struct& value) {
@@ -55,7 +64,7 @@ ConnectionFacts::History history_of(std::string_view info) {
 ConnectionFacts connection_of(std::string_view payload) {
   const auto facts = read<inet_diag_msg>(payload);
   ConnectionFacts connection;
-  connection.port = ntohs(facts.id.idiag_sport);
+  connection.port = from_network_order(facts.id.idiag_sport);
   connection.unread = facts.idiag_rqueue;
   connection.unacknowledged = facts.idiag_wqueue;
   payload.remove_prefix(sizeof facts);
@@ -86,8 +95,8 @@ std::string connections_request(IpFamily family, std::uint16_t lowest, std::uint
   attribute.nla_type = INET_DIAG_REQ_BYTECODE;
   attribute.nla_len = static_cast<std::uint16_t>(sizeof attribute + sizeof filter);
   inet_diag_req_v2 request{};
-  request.sdiag_family = family == IpFamily::v4 ? AF_INET : AF_INET6;
-  request.sdiag_protocol = IPPROTO_TCP;
+  request.sdiag_family = family == IpFamily::v4 ? kInet : kInet6;
+  request.sdiag_protocol = kTcp;
   request.idiag_ext = 1U << (INET_DIAG_INFO - 1U);
   request.idiag_states = 1U << kEstablished;
   nlmsghdr head{};

@@ -37,7 +37,7 @@ std::optional<Duration> RestartPolicy::failed(TimePoint now, std::uint64_t rando
 Duration RestartPolicy::next_wait(bool was_ready, std::uint64_t random) {
   const bool first = std::exchange(first_in_a_row_, false);
   if (settings_.constant_delay > Duration::zero()) return settings_.constant_delay;
-  if (first && was_ready) return Duration::zero();
+  if (first && was_ready) return std::min(settings_.first_delay, settings_.backoff.first);
   return backoff_.next(random);
 }
 

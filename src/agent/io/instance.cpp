@@ -29,9 +29,9 @@ InstanceSettings machine_settings(const ServiceSettings& s) {
 std::string fingerprint_of(const std::vector<RankCommand>& commands) {
   std::string text;
   for (const auto& command : commands) {
-    text += command.work_dir + '\n' + printable(command.argv) + '\n';
+    text.append(command.work_dir).append("\n").append(printable(command.argv)).append("\n");
     for (const auto& [name, value] : command.env) {
-      text += name + '=' + value + '\n';
+      text.append(name).append("=").append(value).append("\n");
     }
   }
   return text;
@@ -180,6 +180,7 @@ void Instance::Impl::say_state() const {
       log.error("gave up: too many failures in a short time; POST /restart tries again",
                 {{"service", settings.name}, {"last_exit", why}});
       break;
+    case InstanceState::starting: break;  // launch() says it, with the command
     default: log.info(to_string(state), {{"service", settings.name}}); break;
   }
 }

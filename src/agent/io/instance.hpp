@@ -39,6 +39,8 @@ struct AgentParts {
 class Instance : public InstancePages {
  public:
   Instance(AgentParts& parts, ServiceSettings settings);
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
   ~Instance() override;  ///< after ended(), or when never started
 
   /// Files and lock. Error: another agent runs this service, the state directory cannot be written, the command is wrong.

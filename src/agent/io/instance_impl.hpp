@@ -45,6 +45,7 @@ struct Instance::Impl {
 
   // -- what is asked of the engine while it runs (instance_watch.cpp)
   asio::awaitable<void> await_readiness(std::uint64_t number);
+  bool answers_itself();
   void say_key_is_wrong(const Error& reason) const;
   asio::awaitable<void> tell_progress(std::uint64_t number);
   asio::awaitable<void> watch_health(std::uint64_t number);
@@ -84,7 +85,8 @@ struct Instance::Impl {
   std::uint16_t engine_port = 0;
   std::string engine_key;  ///< secret
   ModelList models;
-  bool was_ready = false;  ///< since the agent began: the engine's entry exists
+  bool stranger_told = false;  ///< in the present run
+  bool was_ready = false;      ///< since the agent began: the engine's entry exists
   InstanceLoad load;
   std::string last_line, port_problem, started_text;
   std::deque<std::pair<WallTime, ExitOutcome>> exits;

@@ -41,6 +41,7 @@ asio::awaitable<void> Instance::Impl::launch() {
   first_exit.reset();
   stop_asked.reset();
   run_lines_lost = 0;
+  stranger_told = false;
   engine_port = settings.port;
   last_line.clear();
   started_text = iso8601(wall_now());
@@ -118,6 +119,9 @@ void Instance::Impl::on_run(const RunReport& running) {
 }
 
 void Instance::Impl::on_exit(const ExitOutcome& outcome) {
+  if (found_run.has_value()) {
+    return;  // an earlier agent's engine, which take_over() has ordered to end
+  }
   const InstanceState before = machine.state();
   if (!first_exit && before != InstanceState::stopping && before != InstanceState::unhealthy) {
     log.error("the engine ended", {{"service", settings.name}, {"reason", text_of(outcome)}});

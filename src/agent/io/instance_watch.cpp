@@ -2,6 +2,7 @@
 
 #include "agent/io/engine_probe.hpp"
 #include "agent/io/instance_impl.hpp"
+#include "agent/io/port_check.hpp"
 #include "common/core/duration_text.hpp"
 
 namespace svc::agent {
@@ -17,7 +18,7 @@ constexpr Duration kRequestsEvery = 100ms;
 /// After `draining` was told: routers that watch the registry have heard of it, and what they sent before has arrived.
 constexpr Duration kDrainSettle = 1s;
 
-std::uint64_t mebibytes(const std::optional<std::uint64_t>& bytes) { return bytes.value_or(0) / (1024 * 1024); }
+std::uint64_t mebibytes(std::uint64_t bytes) { return bytes / (1024 * 1024); }
 
 }  // namespace
 
@@ -29,18 +30,37 @@ asio::awaitable<void> Instance::Impl::await_readiness(std::uint64_t number) {
     if (!present(number)) {
       co_return;
     }
-    if (answer) {
+    if (answer && answers_itself()) {
       models = *std::move(answer);
+      load = run ? measure_load(parts.readings, run->shim, engine_port) : InstanceLoad{};
       shim->settle_port(engine_port);
       apply(machine.became_ready(steady_now()));
       co_return;
     }
-    if (answer.error().code == Errc::unauthorized && !std::exchange(told, true)) {
+    if (!answer && answer.error().code == Errc::unauthorized && !std::exchange(told, true)) {
       say_key_is_wrong(answer.error());
     }
     co_await wait(readiness, pause);
     pause = std::min(pause * 5 / 4, kSlowestAsk);
   }
+}
+
+/// A model list at the engine's port is the engine's only when it is one of the run's processes that listens there.
+bool Instance::Impl::answers_itself() {
+  const PortOwner owner = run ? owner_of_port(engine_port, run->shim) : PortOwner{};
+  if (owner.who != PortOwner::Who::somebody_else) {
+    return true;
+  }
+  // A program of the operator's may be a client of something that serves for it, as `docker run` is.
+  const bool believed = !settings.command.empty();
+  if (!std::exchange(stranger_told, true)) {
+    log.log(believed ? LogLevel::warn : LogLevel::error,
+            believed
+                ? "the engine's port is served by a process that this agent did not start; it is taken for the engine"
+                : "the engine's port is taken by somebody else: what answers there is not the engine",
+            {{"service", settings.name}, {"port", engine_port}, {"holder", owner.holder}});
+  }
+  return believed;
 }
 
 void Instance::Impl::say_key_is_wrong(const Error& reason) const {
@@ -63,8 +83,8 @@ asio::awaitable<void> Instance::Impl::tell_progress(std::uint64_t number) {
     log.info("still loading",
              {{"service", settings.name},
               {"for", format_duration(std::chrono::duration_cast<std::chrono::seconds>(steady_now() - since))},
-              {"rss_mib", mebibytes(now.rss_bytes)},
-              {"gpu_mib", mebibytes(on_gpu)},
+              {"rss_mib", mebibytes(now.rss_bytes.value_or(0))},
+              {"gpu_mib", on_gpu ? std::to_string(mebibytes(*on_gpu)) : "unknown"},
               {"last_line", last_line}});
   }
 }

@@ -5,8 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <set>
+#include <span>
 #include <sstream>
 #include <system_error>
 
@@ -34,9 +37,10 @@ int try_listen(std::uint16_t port) {
   return error;
 }
 
-/// The inode of the socket that listens on the port; "" = not found.
-std::string listener_inode(std::uint16_t port) {
-  for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+/// As /proc/PID/fd shows them ("socket:[123]"): the sockets that listen on the port, which may be several.
+std::set<std::string> listening_sockets(std::uint16_t port) {
+  std::set<std::string> sockets;
+  for (const char* path : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
     std::istringstream lines(read_small_file(path));
     std::string line;
     while (std::getline(lines, line)) {
@@ -45,31 +49,42 @@ std::string listener_inode(std::uint16_t port) {
       words >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >> inode;
       const auto colon = local.rfind(':');
       if (state == "0A" && colon != std::string::npos && std::stoul(local.substr(colon + 1), nullptr, 16) == port) {
-        return inode;
+        sockets.insert("socket:[" + inode + "]");
       }
     }
   }
-  return {};
+  return sockets;
 }
 
-/// "pid 123 (python3)" of a process that holds the socket; "" when none may be looked at.
-std::string holder_of(const std::string& inode) {
-  const std::string wanted = "socket:[" + inode + "]";
-  std::error_code ignored;
-  for (const auto& process : std::filesystem::directory_iterator("/proc", ignored)) {
-    const std::string pid = process.path().filename();
-    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::error_code gone;
-    for (std::filesystem::directory_iterator file(process.path() / "fd", gone), end; !gone && file != end;
-         file.increment(gone)) {
-      std::error_code unreadable;
-      if (std::filesystem::read_symlink(file->path(), unreadable) != wanted) continue;
-      std::string name = read_small_file("/proc/" + pid + "/comm");
-      while (name.ends_with('\n')) name.pop_back();
-      return "pid " + pid + " (" + name + ")";
-    }
+bool holds_one_of(const std::filesystem::path& process, const std::set<std::string>& sockets) {
+  std::error_code gone;
+  for (std::filesystem::directory_iterator file(process / "fd", gone), end; !gone && file != end;
+       file.increment(gone)) {
+    std::error_code unreadable;
+    if (sockets.contains(std::filesystem::read_symlink(file->path(), unreadable).string())) return true;
   }
-  return {};
+  return false;
+}
+
+/// A process that holds one of the sockets; 0 when there is none that may be looked at.
+pid_t holder_of(const std::set<std::string>& sockets) {
+  if (sockets.empty()) return 0;
+  for (const ProcessFacts& process : scan_processes()) {
+    if (holds_one_of("/proc/" + std::to_string(process.pid), sockets)) return process.pid;
+  }
+  return 0;
+}
+
+bool holds_one_of(std::span<const ProcessFacts> processes, const std::set<std::string>& sockets) {
+  return std::any_of(processes.begin(), processes.end(), [&sockets](const ProcessFacts& process) {
+    return holds_one_of("/proc/" + std::to_string(process.pid), sockets);
+  });
+}
+
+std::string described(pid_t pid) {
+  std::string name = read_small_file("/proc/" + std::to_string(pid) + "/comm");
+  while (name.ends_with('\n')) name.pop_back();
+  return "pid " + std::to_string(pid) + " (" + name + ")";
 }
 
 }  // namespace
@@ -81,9 +96,19 @@ std::string why_port_is_taken(std::uint16_t port) {
   if (error != EADDRINUSE) {
     return "port " + number + " cannot be listened on: " + std::generic_category().message(error);
   }
-  const std::string inode = listener_inode(port);
-  const std::string holder = inode.empty() ? std::string() : holder_of(inode);
-  return "port " + number + " is taken by " + (holder.empty() ? "another process" : holder);
+  const pid_t holder = holder_of(listening_sockets(port));
+  return "port " + number + " is taken by " + (holder == 0 ? "another process" : described(holder));
+}
+
+PortOwner owner_of_port(std::uint16_t port, pid_t shim) {
+  const auto sockets = listening_sockets(port);
+  if (sockets.empty()) return {};
+  if (holds_one_of(scan_descendants(shim), sockets)) return {PortOwner::Who::the_run};
+  const pid_t holder = holder_of(sockets);
+  if (holder == 0) return {};
+  // The run may have forked it a moment ago.
+  if (holds_one_of(scan_descendants(shim), sockets)) return {PortOwner::Who::the_run};
+  return {PortOwner::Who::somebody_else, described(holder)};
 }
 
 }  // namespace svc::agent

@@ -1,6 +1,8 @@
 // Is a TCP port free to listen on, and if not, who has it?
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 
@@ -8,5 +10,16 @@ namespace svc::agent {
 
 /// "" when the port can be bound on all addresses now, else a sentence fit for a log: who holds it, as far as /proc shows it.
 [[nodiscard]] std::string why_port_is_taken(std::uint16_t port);
+
+/// Who listens on a port that answers: a process below the run's shim, or provably another one. `unknown`: no listener was
+/// found (another network namespace), or none whose files may be looked at.
+struct PortOwner {
+  enum class Who : std::uint8_t { the_run, somebody_else, unknown };
+  Who who = Who::unknown;
+  std::string holder{};  ///< of somebody else: "pid 123 (python3)"
+};
+
+/// Reads the files of the run's processes; of all processes only when it is none of them.
+[[nodiscard]] PortOwner owner_of_port(std::uint16_t port, pid_t shim);
 
 }  // namespace svc::agent

@@ -157,18 +157,23 @@ TEST(InstanceMachine, GoneWithoutAnExit_IsLostAndALateExitIsIgnored) {
   EXPECT_EQ(last_kind(d), ExitKind::exited) << "the run before has no part in it";
 }
 
-TEST(InstanceMachine, S1_FirstCrashAfterReadiness_StartsAgainTheMomentItIsGone) {
+TEST(InstanceMachine, S1_FirstCrashAfterReadiness_StartsAgainAMomentAfterItIsGone) {
   InstanceSettings settings = short_times();
   settings.restart.constant_delay = 0s;
   Driver d(settings);
   d.to_running();
   EXPECT_EQ(d.exited(), "announce stop(10s)");
   EXPECT_EQ(registry_status(d.machine.state()), "unhealthy");
-  EXPECT_EQ(d.gone(), "announce check_port");
+  EXPECT_EQ(d.gone(), "announce");
+  EXPECT_EQ(registry_status(d.machine.state()), "unhealthy");
+  d.now += 200ms;
+  EXPECT_EQ(d.tick(), "announce check_port");
   d.port_free();
   d.became_ready();
   d.exited();
   d.gone();
+  d.now += 200ms;
+  EXPECT_EQ(d.tick(), "");
   EXPECT_EQ(d.state(), "backing_off") << "the second in a row waits";
   EXPECT_EQ(registry_status(d.machine.state()), "unhealthy");
 }
