@@ -122,6 +122,19 @@ TEST_F(ShimDeath, Keep_TakenOverByAnAgentThatDoesNotKeep_EndsWithIt) {
   EXPECT_FALSE(folder.has("state/toy.sock"));
 }
 
+TEST_F(ShimDeath, Keep_EndIsToldThoughTheParentDoesNotReap) {
+  start_ready(kept({"print:ready", "pause"}));
+  const pid_t shim = seen.run->shim;
+  lose_agent();
+  ChildWatch::know(shim);  // nobody reaps it, as with a container's idle first process
+  ASSERT_TRUE(attach());
+  client->stop(5s);
+  EXPECT_TRUE(wait_gone());
+  const auto left = facts_of(shim);
+  EXPECT_TRUE(left && left->state == 'Z');
+  ChildWatch::leave(shim);
+}
+
 TEST_F(ShimDeath, Keep_SecondAgentBesideTheFirst_IsRefused) {
   start_ready(kept({"print:ready", "pause"}));
   auto first = std::move(client);

@@ -95,6 +95,13 @@ TEST_F(HttpClientTest, CutAnswer_ConnectionLost) {
   EXPECT_EQ(reply.error().code, Errc::connection_lost);
 }
 
+TEST_F(HttpClientTest, ClosedWithoutAnAnswer_NoSystemErrorIsNamed) {
+  const auto reply = call("");
+  ASSERT_FALSE(reply.has_value());
+  EXPECT_EQ(reply.error().code, Errc::connection_lost);
+  EXPECT_EQ(reply.error().to_string(), "the connection was closed before the answer was complete");
+}
+
 TEST_F(HttpClientTest, CutChunkedAnswer_ConnectionLost) {
   const auto reply = call("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
   ASSERT_FALSE(reply.has_value());

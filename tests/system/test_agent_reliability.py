@@ -19,7 +19,7 @@ from support.waiting import best_of, let_time_pass, patience, under_sanitizer, w
 
 SOON = ("--restart-delay=20ms",)
 KINDS = "plain,double,setsid,setsid-double"
-ROUNDS = 20
+ROUNDS = 5 if under_sanitizer() else 20  # 20 of 20 in the plain build
 
 
 class Death(AgentTest):

@@ -83,7 +83,10 @@ Result<void> Instance::Impl::prepare() {
 
 asio::awaitable<void> Instance::Impl::begin() {
   const bool adopted = co_await take_over();
-  if (!adopted && !over) {
+  if (over) {
+    co_return;  // both names are withdrawn, or are about to be
+  }
+  if (!adopted) {
     apply(machine.start(steady_now()));
   }
   own_entry.want();

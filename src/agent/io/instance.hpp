@@ -49,7 +49,7 @@ class Instance : public InstancePages {
   void start();
   /// Drain, stop, unregister. Returns when nothing is left, at the latest shortly after the deadline.
   asio::awaitable<void> shut_down(Deadline deadline);
-  /// At once, without waiting: the shim is left alone and does what on-agent-death says.
+  /// At once, without waiting: the shim is told to kill what runs, and nobody looks whether it did.
   void abandon();
 
   void restart() override;

@@ -46,6 +46,7 @@ struct Instance::Impl {
   // -- what is asked of the engine while it runs (instance_watch.cpp)
   asio::awaitable<void> await_readiness(std::uint64_t number);
   bool answers_itself();
+  bool to_be_alive(std::uint64_t number) const;
   void say_key_is_wrong(const Error& reason) const;
   asio::awaitable<void> tell_progress(std::uint64_t number);
   asio::awaitable<void> watch_health(std::uint64_t number);

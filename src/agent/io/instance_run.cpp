@@ -8,6 +8,7 @@ using namespace std::chrono_literals;
 
 /// An earlier shim that is not to be kept ends its run within this, and then gives its lock back.
 constexpr Duration kLockPatience = 15s;
+constexpr Duration kGreetingPatience = 2s;
 constexpr std::size_t kExitsKept = 10;
 
 }  // namespace
@@ -108,6 +109,7 @@ void Instance::Impl::on_run(const RunReport& running) {
     engine_port = *running.port;
   }
   if (found_run.has_value()) {
+    ended.cancel();
     return;  // take_over() decides
   }
   if (stop_asked) {
@@ -189,9 +191,17 @@ asio::awaitable<bool> Instance::Impl::take_over() {
     shim.reset();
     co_return false;
   }
-  while (!run && *found_run && !over) {  // its first message says what runs
-    ended.expires_after(50ms);
+  // Its first message says what runs, unless it is one of another version.
+  const auto greeting = Deadline::after(steady_now(), kGreetingPatience);
+  while (!run && *found_run && !over && !greeting.expired(steady_now())) {
+    ended.expires_at(greeting.when());
     co_await ended.async_wait(kTok);
+  }
+  if (over) {
+    if (shim != nullptr) {
+      shim->stop(settings.stop_grace);  // the agent ends, and its engines with it
+    }
+    co_return false;
   }
   if (run && *found_run && run->fingerprint == fingerprint) {
     found_run.reset();

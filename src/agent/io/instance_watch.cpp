@@ -80,13 +80,25 @@ asio::awaitable<void> Instance::Impl::tell_progress(std::uint64_t number) {
     const auto since = machine.since_start().value_or(steady_now());
     const InstanceLoad now = run ? measure_load(parts.readings, run->shim, engine_port) : InstanceLoad{};
     const auto on_gpu = co_await gpu_memory();
-    log.info("still loading",
-             {{"service", settings.name},
-              {"for", format_duration(std::chrono::duration_cast<std::chrono::seconds>(steady_now() - since))},
-              {"rss_mib", mebibytes(now.rss_bytes.value_or(0))},
-              {"gpu_mib", on_gpu ? std::to_string(mebibytes(*on_gpu)) : "unknown"},
-              {"last_line", last_line}});
+    const std::string time = format_duration(std::chrono::duration_cast<std::chrono::seconds>(steady_now() - since));
+    const std::uint64_t rss = mebibytes(now.rss_bytes.value_or(0));
+    if (on_gpu) {
+      log.info("still loading", {{"service", settings.name},
+                                 {"for", time},
+                                 {"rss_mib", rss},
+                                 {"gpu_mib", mebibytes(*on_gpu)},
+                                 {"last_line", last_line}});
+    } else {
+      log.info("still loading",
+               {{"service", settings.name}, {"for", time}, {"rss_mib", rss}, {"last_line", last_line}});
+    }
   }
+}
+
+/// Nothing is wrong yet with the run, and nobody has ordered its end: an engine that ends as asked may refuse a probe.
+bool Instance::Impl::to_be_alive(std::uint64_t number) const {
+  const bool serves = machine.state() == InstanceState::running || machine.state() == InstanceState::draining;
+  return present(number) && serves && !first_exit;
 }
 
 void Instance::Impl::probed(bool alive, const std::string& why) {
@@ -103,11 +115,11 @@ asio::awaitable<void> Instance::Impl::watch_health(std::uint64_t number) {
   }
   while (true) {
     co_await wait(health, settings.probe_interval);
-    if (!present(number) || !machine.processes_exist() || first_exit) {
+    if (!to_be_alive(number)) {
       co_return;
     }
     const auto outcome = co_await probe_health(parts.client, engine(), settings.health_path, settings.probe_timeout);
-    if (!present(number) || first_exit) {
+    if (!to_be_alive(number)) {
       co_return;
     }
     probed(outcome.alive, outcome.reason);
@@ -121,12 +133,12 @@ asio::awaitable<void> Instance::Impl::watch_completions(std::uint64_t number) {
   std::int64_t failures = 0;  // apart: a /health that goes on to answer does not make up for them
   while (true) {
     co_await wait(completions, settings.completion_probe_interval);
-    if (!present(number) || first_exit) {
+    if (!to_be_alive(number)) {
       co_return;
     }
     const auto outcome =
         co_await probe_completion(parts.client, engine(), models.ids.front(), settings.completion_probe_timeout);
-    if (!present(number) || first_exit) {
+    if (!to_be_alive(number)) {
       co_return;
     }
     failures = outcome.alive ? 0 : failures + 1;

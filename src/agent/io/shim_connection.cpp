@@ -4,9 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <csignal>
-
+#include "agent/io/shim/proc_scan.hpp"
 #include "agent/io/shim/seq_packet.hpp"
 
 namespace svc::agent {
@@ -91,7 +89,9 @@ void ShimClient::Connection::await_end() {
 
 bool ShimClient::Connection::is_over() const {
   if (is_child) return ::waitpid(shim, nullptr, WNOHANG) != 0;
-  return ::kill(shim, 0) != 0 && errno == ESRCH;
+  // Whoever is its parent may leave it a zombie for long.
+  const auto now = facts_of(shim);
+  return !now || now->state == 'Z' || now->state == 'X';
 }
 
 void ShimClient::Connection::ended() {

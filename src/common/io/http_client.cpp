@@ -91,7 +91,7 @@ class ReplyReader {
         parser_->put_eof(ec);
       }
       if (ec || !parser_->is_done()) {
-        return connection_lost("the connection was closed before the answer was complete", ec.message());
+        return connection_lost("the connection was closed before the answer was complete", ec ? ec.message() : "");
       }
     }
     return complete();
