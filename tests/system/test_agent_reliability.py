@@ -187,6 +187,20 @@ class AgentDeath(AgentTest):
         self.assertIn("SIGABRT", agent.running().last_exit()["text"])
         self.finish(agent)
 
+    def test_s4_the_shim_of_an_adopted_engine_is_killed(self):
+        """S4: what it leaves behind is no child of this agent, and is ended all the same; then there is one engine."""
+        agent = self.running_agent(toy("--children=setsid-double"), *SOON, "--on-agent-death=keep")
+        agent.kill()
+        agent.start().running()
+        engine = agent.engine_pid()
+        os.kill(agent.shims()[0].pid, signal.SIGKILL)
+        wait_until(lambda: agent.status()["restarts"] == 1, 10, "the restart")
+        agent.running()
+        left = proc_tree.process(engine)
+        self.assertTrue(left is None or left.state == "Z", left)  # pid 1 may be one that does not reap
+        self.assertEqual(len(agent.engines()), 2)
+        self.finish(agent)
+
     def test_s4_an_engine_of_other_settings_is_replaced(self):
         """S4: what the last agent left is not adopted when the command is another one; it is stopped first."""
         alone = self.folder / "alone"

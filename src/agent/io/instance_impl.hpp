@@ -39,6 +39,7 @@ struct Instance::Impl {
   void on_exit(const ExitOutcome& outcome);
   void on_lines_lost(std::uint64_t in_this_run, bool failing);
   asio::awaitable<void> on_end(bool clean);
+  void end_what_is_left();
   void end_run();
   /// Takes over what an earlier agent left running; true when it was, false when nothing is left of it.
   asio::awaitable<bool> take_over();

@@ -1,4 +1,6 @@
 #include "agent/io/instance_impl.hpp"
+#include "agent/io/shim/leftovers.hpp"
+#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/time_text.hpp"
 
 namespace svc::agent {
@@ -145,6 +147,7 @@ asio::awaitable<void> Instance::Impl::on_end(bool clean) {
     log.error("the shim of the service ended unexpectedly; what it leaves behind is killed",
               {{"service", settings.name}});
     co_await ChildWatch::end_strays();
+    end_what_is_left();  // of an adopted run nothing is a child of this agent
   }
   shim.reset();
   run.reset();
@@ -166,6 +169,16 @@ asio::awaitable<void> Instance::Impl::on_end(bool clean) {
     on_exit(lost);
   }
   end_run();
+}
+
+/// A daemon that the run left behind may hold the port, and so keep the next shim, which would end it, from starting.
+void Instance::Impl::end_what_is_left() {
+  const auto held = take_lock(files.lock);
+  if (!held) {
+    return;
+  }
+  const UniqueFd run_lock(*held);
+  end_leftovers(run_marker(run_lock.get(), settings.name));
 }
 
 void Instance::Impl::end_run() {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,7 +14,6 @@
 #include "agent/io/shim/child_setup.hpp"
 #include "agent/io/shim/leftovers.hpp"
 #include "agent/io/shim/shim.hpp"
-#include "common/core/percent_codec.hpp"
 
 namespace svc::agent {
 namespace {
@@ -34,14 +32,6 @@ const rlimit kFileLimitAtStart = [] {
 
 Error cannot_start(const char* step) {
   return io_failed("cannot start a shim", std::string(step) + ": " + std::generic_category().message(errno));
-}
-
-/// Whoever holds this lock may end the processes that carry this.
-std::string marker_of(const std::string& name, int lock) {
-  struct stat facts {};
-  if (::fstat(lock, &facts) != 0) return {};
-  return std::string(kRunMarker) + "=" + std::to_string(facts.st_dev) + ":" + std::to_string(facts.st_ino) + ":" +
-         percent_encode(name);
 }
 
 std::vector<char*> environment_with(std::string& marker) {
@@ -101,7 +91,8 @@ Result<StartedShim> start_shim(const std::string& name, int lock) {
 
   std::string title = "infinilm-agent: " + name;
   std::string role = kShimArgument;
-  std::string marker = marker_of(name, lock);
+  const std::string value = run_marker(lock, name);
+  std::string marker = value.empty() ? value : std::string(kRunMarker) + "=" + value;
   const std::array<char*, 3> argv{title.data(), role.data(), nullptr};
   const std::vector<char*> environment = environment_with(marker);
   const Plan plan{argv.data(),        environment.data(), null_aside.get(),

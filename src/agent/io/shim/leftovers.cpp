@@ -1,6 +1,7 @@
 #include "agent/io/shim/leftovers.hpp"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -10,6 +11,7 @@
 
 #include "agent/io/shim/proc_scan.hpp"
 #include "common/core/clock.hpp"
+#include "common/core/percent_codec.hpp"
 
 namespace svc::agent {
 namespace {
@@ -35,6 +37,12 @@ std::vector<ProcessFacts> carriers_of(std::string_view variable) {
 }
 
 }  // namespace
+
+std::string run_marker(int lock, const std::string& name) {
+  struct stat facts {};
+  if (::fstat(lock, &facts) != 0) return {};
+  return std::to_string(facts.st_dev) + ":" + std::to_string(facts.st_ino) + ":" + percent_encode(name);
+}
 
 int end_leftovers(const std::string& marker_value) {
   constexpr Duration kLimit = std::chrono::seconds(5);

@@ -10,6 +10,9 @@ namespace svc::agent {
 /// service. Whoever holds the lock may end every other process that carries the same value.
 inline constexpr char kRunMarker[] = "INFINILM_RUN";
 
+/// The value for the run of this service whose lock file is open as `lock`; "" when that cannot be looked at.
+[[nodiscard]] std::string run_marker(int lock, const std::string& name);
+
 /// SIGKILL to every process of this value but this one, and waits until they are gone, at most 5 s. Returns how many
 /// there were. Reads the environment of all processes once when there is none.
 int end_leftovers(const std::string& marker_value);
