@@ -1,5 +1,6 @@
 #include "agent/app.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <list>
 #include <map>
@@ -192,6 +193,13 @@ class AgentApp : public DaemonApp {
     std::raise(SIGTERM);  // the usual way out, with its drain
   }
 
+  /// The system's certificates take as much memory as the rest of the agent.
+  static bool needs_client_tls(const AgentSettings& config) {
+    return !config.tls.ca.empty() ||
+           std::any_of(config.all.begin(), config.all.end(),
+                       [](const ServiceSettings& service) { return service.registry_url.starts_with("https:"); });
+  }
+
   Result<void> load_secrets(const AgentSettings& config) {
     TlsContext server_tls;
     if (config.tls.serves()) {
@@ -201,9 +209,13 @@ class AgentApp : public DaemonApp {
       }
       server_tls = *std::move(made);
     }
-    auto client_tls = make_client_tls({"", "", config.tls.ca});
-    if (!client_tls) {
-      return client_tls.error();
+    TlsContext client_tls;
+    if (needs_client_tls(config)) {
+      auto made = make_client_tls({"", "", config.tls.ca});
+      if (!made) {
+        return made.error();
+      }
+      client_tls = *std::move(made);
     }
     auto token = read_token_file(config.registry_token_file);
     if (!token) {
@@ -222,7 +234,7 @@ class AgentApp : public DaemonApp {
     }
     engine_keys_ = std::move(keys);
     server_tls_ = std::move(server_tls);
-    registry_.set_tls(*std::move(client_tls));
+    registry_.set_tls(std::move(client_tls));
     parts_.registry_token = *std::move(token);
     for (auto& hosted : hosted_) {
       hosted.pages->set_tls(server_tls_);
