@@ -91,6 +91,27 @@ TEST_F(RouterHealthTest, HungInstance_FoundInLessThanThreeSeconds_AndBackWhenItA
   EXPECT_EQ(hung_.size(), 1U);
 }
 
+TEST_F(RouterHealthTest, DownBeforeItIsProvedToHang_ItsRequestsAreTakenBackAllTheSame) {
+  auto& stuck = engine();
+  settings_.health_interval = 50ms;
+  settings_.health_timeout = 50ms;
+  settings_.hung_silence = 200ms;
+  settings_.hung_timeout = 300ms;
+  add("a", stuck.port());
+  start();
+  ASSERT_TRUE(run_until([&] { return is("a", ProbeVerdict::up); }));
+  stuck.hangs = true;
+  live("a").last_heard_ns = steady_now().time_since_epoch().count();
+  live("a").in_flight = 1;
+  ASSERT_TRUE(run_until([&] { return is("a", ProbeVerdict::down) || !hung_.empty(); }));
+  ASSERT_TRUE(run_until([&] { return !hung_.empty(); }));
+  EXPECT_EQ(hung_, std::vector<UpstreamLive*>{&live("a")});
+
+  live("a").in_flight = 0;
+  stuck.hangs = false;
+  EXPECT_TRUE(run_until([&] { return is("a", ProbeVerdict::up); }, 4s));
+}
+
 TEST_F(RouterHealthTest, SilentButAnsweringItsProbes_IsNotHung) {
   auto& busy = engine();
   settings_.health_interval = 1h;

@@ -12,7 +12,8 @@ constexpr unsigned kProof = 2;
 bool HungWatch::look(TimePoint now, std::uint32_t in_flight, TimePoint last_heard, ProbeVerdict verdict,
                      const HungRules& rules) {
   if (asking_ || rules.timeout <= Duration::zero() || in_flight == 0) return false;
-  if (verdict == ProbeVerdict::down || verdict == ProbeVerdict::hung) return false;
+  // One that is down gets nothing new, but what it was given before may wait there for ever.
+  if (verdict == ProbeVerdict::hung) return false;
   if (now - std::max(last_heard, known_alive_) < rules.silence) return false;
   asking_ = true;
   unanswered_ = 0;

@@ -215,7 +215,7 @@ asio::awaitable<void> HealthMonitor::ask_if_hung(WatchedPtr watched) {
     if (stopped_ || watched->gone) step = HungWatch::Step::alive;
   }
   --asking_;
-  if (step != HungWatch::Step::hung || is_out(watched->judge.verdict())) co_return;
+  if (step != HungWatch::Step::hung || watched->judge.verdict() == ProbeVerdict::hung) co_return;
   watched->judge.declare_hung();
   watched->note.error = error;
   live->verdict = ProbeVerdict::hung;

@@ -27,11 +27,16 @@ TEST(HungWatch, NothingInFlight_NeverAsked) {
   EXPECT_FALSE(watch.look(at(1h), 0, at(0s), ProbeVerdict::up, kRules));
 }
 
-TEST(HungWatch, OutAlready_NotAsked) {
+TEST(HungWatch, KnownToHang_NotAsked) {
   HungWatch watch;
   EXPECT_FALSE(watch.look(at(1h), 1, at(0s), ProbeVerdict::hung, kRules));
-  EXPECT_FALSE(watch.look(at(1h), 1, at(0s), ProbeVerdict::down, kRules));
   EXPECT_TRUE(watch.look(at(1h), 1, at(0s), ProbeVerdict::unknown, kRules));
+}
+
+TEST(HungWatch, DownWithRequestsThatWaitThere_Asked) {
+  HungWatch watch;
+  EXPECT_FALSE(watch.look(at(1h), 0, at(0s), ProbeVerdict::down, kRules));
+  EXPECT_TRUE(watch.look(at(1h), 1, at(0s), ProbeVerdict::down, kRules));
 }
 
 TEST(HungWatch, TimeoutZero_Off) {
