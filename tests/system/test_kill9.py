@@ -1,5 +1,4 @@
 #!/usr/bin/env python3
-# ctest: timeout=600
 """kill -9, 200 times, in the middle of concurrent writes: every acknowledged write is found after each restart.
 
 Each writer owns some names and knows of each name the last acknowledged state. A write that was sent but not answered

@@ -1,5 +1,4 @@
 #!/usr/bin/env python3
-# ctest: serial
 """Reliability statements about load, full disks and limits: R15, R16 and R17 of the reliability notes, by name."""
 
 import asyncio

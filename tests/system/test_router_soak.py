@@ -18,7 +18,7 @@ from support.router_process import MODEL, RouterTest, chat, free_port
 from support.sim_process import CHAT, Stream, words
 from support.waiting import patience, under_sanitizer, wait_until
 
-SECONDS = float(os.environ.get("INFINILM_SOAK_SECONDS", 40 if under_sanitizer() else 120))
+SECONDS = float(os.environ.get("INFINILM_SOAK_SECONDS", 120))
 SEED = int(os.environ.get("INFINILM_SOAK_SEED", random.randrange(1_000_000)))
 CLIENTS = 8
 MIB = 1 << 20
