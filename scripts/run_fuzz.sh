@@ -10,7 +10,7 @@ Builds the fuzz preset and runs each fuzzer (default: all) for SECONDS (default 
 New inputs go to build/fuzz/corpus/<name>; the committed corpus, tests/fuzz/corpus/<name>, is only read. An input that
 breaks a fuzzer is written to build/fuzz/findings/. Exit 1 on a finding.
 
-  scripts/run_fuzz.sh 600 header_rules    ten minutes of one fuzzer
+  scripts/run_fuzz.sh 600 request_head    ten minutes of one fuzzer
   scripts/run_fuzz.sh --merge             add to the committed corpus what is new in build/fuzz/corpus
 TEXT
 }

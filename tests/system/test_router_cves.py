@@ -4,7 +4,12 @@
 Elsewhere: CVE-2023-25725 (empty name), -2023-40225 (empty Content-Length), -2023-45539 ('#'), -2019-9900 (NUL),
 -2026-45352 (chunk size -2), -2025-55315 (newline in an extension), -2026-48746 and -48710 (Host): rows of
 support/router_bad_requests.py, in test_router_requests. CVE-2025-30346 and -2025-4366 (early answer, unread body):
-test_router_answers. CVE-2025-48956 and -2025-46728 (limits): test_router_limits. API keys: test_router_cves_keys.
+test_router_answers. CVE-2025-48956, -2025-46728, -2025-53628 and -2025-52887 (header size, body limit, endless line,
+number of fields): test_router_limits and unit test RequestHeadRefusals. API keys, and CVE-2021-29441 (a User-Agent that
+opens the door): test_router_cves_keys. nginx CVE-2026-123634 (its resolver frees a look-up that is under way):
+component test Resolver under ASan. CVE-2026-97205 (a counter overflows): the gauges of the soak end at zero. Not here,
+for want of a subject: CVE-2026-7301, -3059, -3060 and CVE-2025-10164 (objects unpacked from a socket: there is no such
+format), CVE-2016-1247 (a package's root follows a link in the log's folder: logs are opened by the daemon's own user).
 """
 
 import json

@@ -77,9 +77,8 @@ void read_digest(const json& item, JsonReader& reader, KeyDigest& digest) {
 std::optional<Error> read_key(const json& item, const std::string& path, ApiKey& key) {
   JsonReader reader(item, path);
   if (auto error = reader.error()) return error;
-  constexpr std::array<std::string_view, 7> kKnown = {
-      "name", "sha256", "key", "models", "requests_per_minute", "tokens_per_minute", "priority"};
-  const std::vector<std::string> priorities = {"interactive", "default", "batch"};
+  constexpr std::array<std::string_view, 6> kKnown = {
+      "name", "sha256", "key", "models", "requests_per_minute", "tokens_per_minute"};
   reader.required("name");
   reader.text("name", key.name, {1, kMaxName});
   read_digest(item, reader, key.sha256);
@@ -92,14 +91,12 @@ std::optional<Error> read_key(const json& item, const std::string& path, ApiKey&
   std::sort(key.models.begin(), key.models.end());
   reader.number("requests_per_minute", key.requests_per_minute, 0, kMaxPerMinute);
   reader.number("tokens_per_minute", key.tokens_per_minute, 0, kMaxPerMinute);
-  reader.choice("priority", key.priority, priorities);
   // Last: a key in the place of a name would be quoted.
   for (const auto& [name, value] : item.items()) {
-    if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end()) {
-      reader.fail("",
-                  "has an unknown setting; known are name, sha256, key, models, requests_per_minute, "
-                  "tokens_per_minute, priority");
-    }
+    if (std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end()) continue;
+    if (auto error = reader.error()) return error;
+    return invalid("'" + path + "' has an unknown setting; known are name, sha256, key, models, requests_per_minute, " +
+                   "tokens_per_minute");
   }
   return reader.error();
 }

@@ -1,7 +1,7 @@
 // Clients' API keys: who may use which model, and how much a minute. Only hashes are kept; comparing takes the same
 // time for every key. The file is JSON:
 //   {"keys": [{"name": "team-a", "sha256": "<64 hex digits of the key's SHA-256>", "models": ["qwen3-32b"],
-//              "requests_per_minute": 600, "tokens_per_minute": 200000, "priority": "interactive"}]}
+//              "requests_per_minute": 600, "tokens_per_minute": 200000}]}
 // `models` absent or null: all; an empty list is an error. Limits absent or 0: none. `key` instead of `sha256` gives
 // the key itself (discouraged).
 #pragma once
@@ -24,7 +24,6 @@ struct ApiKey {
   KeyDigest sha256{};
   std::vector<std::string> models;  ///< sorted; empty when all_models
   bool all_models = true;
-  std::string priority = "default";  ///< "interactive", "default" or "batch"
   double requests_per_minute = 0;
   double tokens_per_minute = 0;
 

@@ -23,8 +23,7 @@ void ServeRate::count(TimePoint now) {
 
 unsigned ServeRate::retry_after(std::size_t waiting, TimePoint now) const {
   constexpr double kLongest = 60;
-  if (waiting == 0) return 1;
-  if (since_ == TimePoint{}) return static_cast<unsigned>(kLongest);
+  if (waiting == 0 || since_ == TimePoint{}) return 1;
   const double decayed = per_second_ * std::exp(-seconds_between(at_, now) / kTimeConstant);
   // What was counted in a young window is the share of it that has passed; less than a second says little.
   const double age = std::max(1.0, seconds_between(since_, now));

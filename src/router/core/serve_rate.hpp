@@ -13,8 +13,8 @@ class ServeRate {
  public:
   /// A request that had waited was served.
   void count(TimePoint now);
-  /// Seconds after which a place may be free: those waiting over the rate served lately; 1 to 60. 60 when somebody
-  /// waits and none was ever served.
+  /// Seconds after which a place may be free: those waiting over the rate served lately; 1 to 60. 1 while nothing
+  /// is known: the first burst after a start would else stay away for a minute from places that are free in a second.
   [[nodiscard]] unsigned retry_after(std::size_t waiting, TimePoint now) const;
 
  private:

@@ -104,7 +104,7 @@ void ClientSession::attempt_failed(FailureReason reason, AttemptPhase phase) {
     refuse_pick(PickProblem::none_usable);
     return;
   }
-  refuse(reason, "the instance " + x_.upstream_name + " did not answer: " + std::string(to_string(reason)));
+  refuse(reason, "the instance did not answer (" + std::string(to_string(reason)) + ")");
 }
 
 bool ClientSession::try_elsewhere(FailureReason reason, bool charge_budget) {

@@ -61,7 +61,9 @@ WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake 
   if (settings_.max_waiting == 0) return Joined::full;
   auto queue = queues_.find(model);
   if (queue == queues_.end()) queue = queues_.try_emplace(std::string(model)).first;
-  if (queue->second.entries.size() >= settings_.max_waiting) return Joined::full;
+  // One that was woken keeps its place until it is served: it may find nothing free and come back.
+  const std::size_t awake = queue->second.awake ? 1 : 0;
+  if (queue->second.entries.size() + awake >= settings_.max_waiting) return Joined::full;
   ticket.model = model;
   ticket.id = next_id_++;
   ticket.since = now;

@@ -329,6 +329,8 @@ VALUES = [
      "'status' must not be empty"),
     ("metadata that is a list", _registration(metadata=[]), 400,
      "'metadata' must be an object, got an array"),
+    ("a health_url that is no text", _registration(metadata={"health_url": 5}), 400,
+     "'metadata.health_url' must be a string"),
     ("a health_url that is no URL", _registration(metadata={"health_url": "nonsense"}), 400,
      "'metadata.health_url' must be an http or https URL of at most 1024 bytes, got \"nonsense\""),
     ("a weight of -1", _registration(weight=-1), 400,

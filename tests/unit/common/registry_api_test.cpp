@@ -186,6 +186,7 @@ TEST(ParseRegistration, BadField_IsNamedWithItsRule) {
       {"metadata", R"("x")", R"('metadata' must be an object, got "x")"},
       {"metadata", R"({"k":)" + quoted(kMaxMetadataBytes) + "}",
        "'metadata' must be at most 65536 bytes of JSON, got 65544"},
+      {"metadata", R"({"health_url":5})", "'metadata.health_url' must be a string"},
       {"metadata", R"({"health_url":"gopher://h"})",
        R"('metadata.health_url' must be an http or https URL of at most 1024 bytes, got "gopher://h")"},
       {"weight", "-1", "'weight' must be an integer from 0 to 1000000, got -1"},

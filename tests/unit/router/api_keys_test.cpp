@@ -28,13 +28,11 @@ TEST(ApiKeys, Sha256Hex_OfAKnownText) {
 
 TEST(ApiKeys, File_IsRead) {
   const auto keys = keys_of(R"({"name":"team-a",)" + hash_of(kSecret) +
-                            R"(,"models":["b","a"],"requests_per_minute":600,"tokens_per_minute":2e5,
-                                  "priority":"interactive"},{"name":"team-b","key":"another-key-of-16"})");
+                            R"(,"models":["b","a"],"requests_per_minute":600,"tokens_per_minute":2e5},{"name":"team-b","key":"another-key-of-16"})");
   ASSERT_EQ(keys.size(), 2U);
   const ApiKey* key = &keys[0];
   EXPECT_TRUE(opens(*key, "Bearer " + std::string(kSecret)));
   EXPECT_EQ(key->name, "team-a");
-  EXPECT_EQ(key->priority, "interactive");
   EXPECT_EQ(key->requests_per_minute, 600);
   EXPECT_EQ(key->tokens_per_minute, 200'000);
   EXPECT_TRUE(key->allows("a"));
@@ -45,7 +43,6 @@ TEST(ApiKeys, File_IsRead) {
   EXPECT_TRUE(opens(*other, "bearer   another-key-of-16"));
   EXPECT_FALSE(opens(*other, "Bearer " + std::string(kSecret)));
   EXPECT_EQ(other->name, "team-b");
-  EXPECT_EQ(other->priority, "default");
   EXPECT_TRUE(other->allows("anything"));
 }
 
@@ -99,7 +96,7 @@ TEST(ApiKeys, BadFile_SaysWhereAndQuotesNoKey) {
       {R"({"keys":[{"name":"a",")" + secret + "\":1," + hash + "}]}", "keys[0]"},
       {R"({"keys":[{"name":"a","models":[],)" + hash + "}]}", "keys[0].models"},
       {R"({"keys":[{"name":"a","models":"m",)" + hash + "}]}", "keys[0].models"},
-      {R"({"keys":[{"name":"a","priority":"high",)" + hash + "}]}", "keys[0].priority"},
+      {R"({"keys":[{"name":"a","priority":"high",)" + hash + "}]}", "'keys[0]' has an unknown setting; known are name, "},
       {R"({"keys":[{"name":"a","requests_per_minute":-1,)" + hash + "}]}", "keys[0].requests_per_minute"},
       {R"({"keys":[{"name":"a",)" + hash + R"(},{"name":"a","key":"0123456789abcdef"}]})", "keys[1].name"},
       {R"({"keys":[{"name":"a",)" + hash + R"(},{"name":"b","key":")" + secret + "\"}]}", "keys[1]"},

@@ -16,7 +16,7 @@ TEST(ServeRate, NobodyWaits_OneSecond) {
   EXPECT_EQ(rate.retry_after(0, kStart), 1U);
 }
 
-TEST(ServeRate, NeverServed_TheLongest) { EXPECT_EQ(ServeRate().retry_after(1, kStart), 60U); }
+TEST(ServeRate, NeverServed_ASecond) { EXPECT_EQ(ServeRate().retry_after(1, kStart), 1U); }
 
 TEST(ServeRate, IsThoseWaitingOverTheRate) {
   ServeRate rate;

@@ -91,6 +91,8 @@ void read_metadata(const json& body, JsonReader& reader, std::optional<std::stri
   const auto health_url = metadata->find("health_url");
   if (health_url != metadata->end() && health_url->is_string()) {
     check_url(reader, "metadata.health_url", health_url->get_ref<const std::string&>());
+  } else if (health_url != metadata->end() && !health_url->is_null()) {
+    reader.fail("metadata.health_url", "must be a string");
   }
   target = std::move(text);
 }
