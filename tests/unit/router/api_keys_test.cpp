@@ -27,8 +27,9 @@ TEST(ApiKeys, Sha256Hex_OfAKnownText) {
 }
 
 TEST(ApiKeys, File_IsRead) {
-  const auto keys = keys_of(R"({"name":"team-a",)" + hash_of(kSecret) +
-                            R"(,"models":["b","a"],"requests_per_minute":600,"tokens_per_minute":2e5},{"name":"team-b","key":"another-key-of-16"})");
+  const auto keys = keys_of(
+      R"({"name":"team-a",)" + hash_of(kSecret) +
+      R"(,"models":["b","a"],"requests_per_minute":600,"tokens_per_minute":2e5},{"name":"team-b","key":"another-key-of-16"})");
   ASSERT_EQ(keys.size(), 2U);
   const ApiKey* key = &keys[0];
   EXPECT_TRUE(opens(*key, "Bearer " + std::string(kSecret)));
@@ -96,7 +97,8 @@ TEST(ApiKeys, BadFile_SaysWhereAndQuotesNoKey) {
       {R"({"keys":[{"name":"a",")" + secret + "\":1," + hash + "}]}", "keys[0]"},
       {R"({"keys":[{"name":"a","models":[],)" + hash + "}]}", "keys[0].models"},
       {R"({"keys":[{"name":"a","models":"m",)" + hash + "}]}", "keys[0].models"},
-      {R"({"keys":[{"name":"a","priority":"high",)" + hash + "}]}", "'keys[0]' has an unknown setting; known are name, "},
+      {R"({"keys":[{"name":"a","priority":"high",)" + hash + "}]}",
+       "'keys[0]' has an unknown setting; known are name, "},
       {R"({"keys":[{"name":"a","requests_per_minute":-1,)" + hash + "}]}", "keys[0].requests_per_minute"},
       {R"({"keys":[{"name":"a",)" + hash + R"(},{"name":"a","key":"0123456789abcdef"}]})", "keys[1].name"},
       {R"({"keys":[{"name":"a",)" + hash + R"(},{"name":"b","key":")" + secret + "\"}]}", "keys[1]"},
