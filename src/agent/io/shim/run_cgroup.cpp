@@ -1,5 +1,6 @@
 #include "agent/io/shim/run_cgroup.hpp"
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,17 @@ std::vector<std::string> folders_in(const std::string& path) {
 void remove_tree(const std::string& path) {
   for (const std::string& below : folders_in(path)) remove_tree(below);
   ::rmdir(path.c_str());
+}
+
+bool has_processes(const std::string& cgroup) {
+  return read_small_file(cgroup + "/cgroup.events").find("populated 1") != std::string::npos;
+}
+
+/// The killed need a moment to end.
+void await_empty(const std::string& cgroup) {
+  constexpr int kLooks = 100;
+  constexpr int kLookAgainMs = 5;
+  for (int look = 0; look < kLooks && has_processes(cgroup); ++look) ::poll(nullptr, 0, kLookAgainMs);
 }
 
 bool is_number(std::string_view text) {
@@ -68,6 +80,7 @@ void RunCgroup::make(const std::string& parent, const std::string& name) {
   for (const std::string& old : folders_in(parent)) {
     if (!old.starts_with(prefix) || !is_number(std::string_view(old).substr(prefix.size()))) continue;
     write_small_file(old + "/cgroup.kill", "1");
+    await_empty(old);
     remove_tree(old);  // what is not empty yet is the next run's to remove
   }
   const std::string path = prefix + std::to_string(::getpid());
@@ -82,7 +95,7 @@ void RunCgroup::make(const std::string& parent, const std::string& name) {
 std::string RunCgroup::procs_file() const { return path_.empty() ? "" : path_ + "/cgroup.procs"; }
 
 bool RunCgroup::populated() const {
-  return !path_.empty() && read_small_file(path_ + "/cgroup.events").find("populated 1") != std::string::npos;
+  return !path_.empty() && has_processes(path_);
 }
 
 void RunCgroup::kill() const {
