@@ -94,9 +94,7 @@ void RunCgroup::make(const std::string& parent, const std::string& name) {
 
 std::string RunCgroup::procs_file() const { return path_.empty() ? "" : path_ + "/cgroup.procs"; }
 
-bool RunCgroup::populated() const {
-  return !path_.empty() && has_processes(path_);
-}
+bool RunCgroup::populated() const { return !path_.empty() && has_processes(path_); }
 
 void RunCgroup::kill() const {
   if (!path_.empty()) write_small_file(path_ + "/cgroup.kill", "1");
