@@ -19,7 +19,7 @@ double seconds_of(Duration time) { return std::chrono::duration<double>(time).co
 }  // namespace
 
 SpeedMeter::SpeedMeter(double prefill_rate)
-    : work_(std::max(1.0, prefill_rate) * kPriorSeconds), seconds_(kPriorSeconds) {}
+    : work_((prefill_rate > 0 ? prefill_rate : kDefaultRate) * kPriorSeconds), seconds_(kPriorSeconds) {}
 
 void SpeedMeter::prefilled(double work, Duration took) {
   const double seconds = seconds_of(took);

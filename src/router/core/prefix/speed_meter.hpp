@@ -9,7 +9,7 @@ namespace svc::router {
 
 class SpeedMeter {
  public:
-  /// `prefill_rate`: tokens a second to start with; counts like some seconds of observation.
+  /// `prefill_rate`: tokens a second to start with (0: kDefaultRate); counts like some seconds of observation.
   explicit SpeedMeter(double prefill_rate = kDefaultRate);
 
   /// Work (in tokens) that was at the head of the instance's queue for `took` until its answer began.
