@@ -52,6 +52,8 @@ bool given(const json& object, const char* key) {
   return found != object.end() && !found->is_null();
 }
 
+const std::vector<std::string> kPriorityNames = {"interactive", "default", "batch"};
+
 /// JsonReader's own messages quote what they find; a key must never be in one.
 void read_digest(const json& item, JsonReader& reader, KeyDigest& digest) {
   if (given(item, "key") == given(item, "sha256")) {
@@ -77,8 +79,8 @@ void read_digest(const json& item, JsonReader& reader, KeyDigest& digest) {
 std::optional<Error> read_key(const json& item, const std::string& path, ApiKey& key) {
   JsonReader reader(item, path);
   if (auto error = reader.error()) return error;
-  constexpr std::array<std::string_view, 6> kKnown = {
-      "name", "sha256", "key", "models", "requests_per_minute", "tokens_per_minute"};
+  constexpr std::array<std::string_view, 7> kKnown = {
+      "name", "sha256", "key", "models", "requests_per_minute", "tokens_per_minute", "priority"};
   reader.required("name");
   reader.text("name", key.name, {1, kMaxName});
   read_digest(item, reader, key.sha256);
@@ -91,12 +93,15 @@ std::optional<Error> read_key(const json& item, const std::string& path, ApiKey&
   std::sort(key.models.begin(), key.models.end());
   reader.number("requests_per_minute", key.requests_per_minute, 0, kMaxPerMinute);
   reader.number("tokens_per_minute", key.tokens_per_minute, 0, kMaxPerMinute);
+  std::string priority;
+  reader.choice("priority", priority, kPriorityNames);
+  if (const auto known = parse_priority(priority)) key.priority = *known;
   // Last: a key in the place of a name would be quoted.
   for (const auto& [name, value] : item.items()) {
     if (std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end()) continue;
     if (auto error = reader.error()) return error;
     return invalid("'" + path + "' has an unknown setting; known are name, sha256, key, models, requests_per_minute, " +
-                   "tokens_per_minute");
+                   "tokens_per_minute, priority");
   }
   return reader.error();
 }
