@@ -52,8 +52,6 @@ bool given(const json& object, const char* key) {
   return found != object.end() && !found->is_null();
 }
 
-const std::vector<std::string> kPriorityNames = {"interactive", "default", "batch"};
-
 /// JsonReader's own messages quote what they find; a key must never be in one.
 void read_digest(const json& item, JsonReader& reader, KeyDigest& digest) {
   if (given(item, "key") == given(item, "sha256")) {
@@ -93,9 +91,12 @@ std::optional<Error> read_key(const json& item, const std::string& path, ApiKey&
   std::sort(key.models.begin(), key.models.end());
   reader.number("requests_per_minute", key.requests_per_minute, 0, kMaxPerMinute);
   reader.number("tokens_per_minute", key.tokens_per_minute, 0, kMaxPerMinute);
-  std::string priority;
-  reader.choice("priority", priority, kPriorityNames);
-  if (const auto known = parse_priority(priority)) key.priority = *known;
+  if (given(item, "priority")) {
+    const auto known =
+        item["priority"].is_string() ? parse_priority(item["priority"].get_ref<const std::string&>()) : std::nullopt;
+    if (!known) reader.fail("priority", "must be 'interactive', 'default' or 'batch'");
+    key.priority = known.value_or(Priority::standard);
+  }
   // Last: a key in the place of a name would be quoted.
   for (const auto& [name, value] : item.items()) {
     if (std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end()) continue;

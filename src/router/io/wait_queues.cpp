@@ -25,14 +25,14 @@ QueueSettings WaitQueues::settings() const {
 }
 
 void WaitQueues::add(Queue& queue, const Ticket& ticket, Entry entry) {
-  queue.gated += entry.ready ? 1 : 0;
+  queue.gated += entry.ready ? 1U : 0U;
   queue.entries.insert_or_assign(ticket.id, std::move(entry));
   queue.order.add({ticket.id, ticket.priority, ticket.owner, ticket.since, ticket.seconds});
   waiting_.fetch_add(1);
 }
 
 void WaitQueues::drop(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry) {
-  queue.gated -= entry->second.ready ? 1 : 0;
+  queue.gated -= entry->second.ready ? 1U : 0U;
   queue.order.remove(entry->first);
   queue.entries.erase(entry);
   waiting_.fetch_sub(1);

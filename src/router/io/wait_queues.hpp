@@ -22,7 +22,7 @@ namespace svc::router {
 struct QueueSettings {
   std::size_t max_waiting = 0;  ///< of one model; 0 = no queue: what finds no free instance is refused at once
   Duration max_wait{std::chrono::seconds(30)};  ///< then 503 queue_timeout
-  WaitRule rule;                                ///< of the order among those that have a `ready`
+  WaitRule rule{};                              ///< of the order among those that have a `ready`
 };
 
 /// Whose turn it is when, of one request.
@@ -33,7 +33,7 @@ struct WaitTerms {
   bool picky = false;       ///< what becomes free may not be for this request (it has failed there already)
   /// Would it find a place now? Asked under the queue's lock, from any thread, as long as it waits: until it is woken or
   /// leave() has returned. Empty: it may whenever an instance has room.
-  std::function<bool()> ready;
+  std::function<bool()> ready{};
 };
 
 /// All members may be called from any thread.
