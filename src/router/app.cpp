@@ -81,6 +81,7 @@ class RouterApp : public DaemonApp {
     parts.queues = &plane_->queues;
     parts.outliers = &plane_->outliers;
     parts.access_log = &access_log_;
+    parts.prefix = &plane_->prefix;
     control_.made = std::make_unique<ControlPlane>(io_, settings_, std::move(parts));
   }
 

@@ -35,6 +35,8 @@ void add_discovery(OptionTable& table, RouterSettings& c) {
       .text("static_services", c.static_services, kPath,
             "JSON file with services that are always there; the configuration file's own come besides")
       .flag("learn_models", c.learn_models, "ask instances for their models when their record states none")
+      .flag("report_stalled", c.report_stalled,
+            "prefix_aware: tell the registry that an instance is unhealthy when its answers make no progress")
       .text_list("allow_networks", c.allow_networks, "networks (CIDR) that instances must be in; none = all")
       .flag("allow_link_local", c.allow_link_local, "let instances have link-local addresses");
 }
@@ -139,6 +141,8 @@ void add_security_and_logs(OptionTable& table, RouterSettings& c) {
       .choice("access_log", c.access_log, {"text", "json", "off"}, "form of the line that each request gets in the log")
       .number("access_log_sample", c.access_log_sample, 0.0, 1.0,
               "share of the requests that are logged; failed ones always")
+      .flag("access_log_prefixes", c.access_log_prefixes,
+            "prefix_aware: log hashes of the beginning of each prompt, for `infinilm-bench replay`")
       .flag("expose_route", c.expose_route, "add X-Router-Upstream and X-Router-Attempts to answers")
       .duration("drain_timeout", c.drain_timeout, 0s, kDay, "on SIGTERM open requests get this long to finish");
 }

@@ -158,6 +158,7 @@ asio::awaitable<void> ControlPlane::Impl::maintain() {
     if (fleet.sweep(steady_now())) fleet_changed();
     if (table->ramping()) request_table();
     if (view_file) view_file->tick(fleet);
+    look_for_stalls(steady_now());
   }
 }
 

@@ -95,6 +95,8 @@ ControlView ControlPlane::Impl::view() const {
   shown.threads = parts.threads;
   shown.queues = parts.queues;
   shown.access_log = parts.access_log;
+  shown.prefix = parts.prefix;
+  shown.stalls = stalls;
   shown.note = [this](const UpstreamLive& live) { return monitor.note(live); };
   return shown;
 }

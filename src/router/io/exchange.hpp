@@ -57,7 +57,8 @@ struct Exchange {
   LoadTicket load;                                                    ///< of the present attempt
   bool answer_whole = false;                                          ///< all of the present attempt's answer came
   double prompt_tokens = 0, matched_tokens = 0, predicted_wait = -1;  ///< of the last choice by prefix; -1 = none
-  double score = 0;
+  std::size_t candidates = 0;
+  std::string prefix;  ///< of the shape, for the access log
   WaitQueues::Ticket ticket;
   bool waiting = false;  ///< in the queue
 

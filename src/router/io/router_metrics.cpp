@@ -177,6 +177,44 @@ void write_discovery(ExpositionText& out, const ControlView& view) {
   out.value("", facts.unreadable);
 }
 
+/// Only where some model's method is prefix_aware.
+void write_prefix(ExpositionText& out, const ControlView& view) {
+  if (view.prefix == nullptr) return;
+  const auto facts = view.prefix->facts();
+  if (!facts.used) return;
+  out.counter("infinilm_router_prefix_prompt_tokens_total", "Tokens of prompts that were sent, estimated");
+  out.value("", facts.prompt_tokens);
+  out.counter("infinilm_router_prefix_matched_tokens_total", "Of these, tokens thought to be in the instance's cache");
+  out.value("", facts.matched_tokens);
+  out.histogram("infinilm_router_prefix_ttft_ratio", "Real time to the first byte of a stream over the predicted one");
+  out.value("", PrefixBook::kRatioBounds, facts.real_over_predicted, facts.real_over_predicted_sum);
+  out.gauge("infinilm_router_prefix_index_bytes", "Memory of what instances have in their caches");
+  out.value("", static_cast<std::uint64_t>(facts.index_bytes));
+  out.gauge("infinilm_router_prefix_index_entries", "Blocks of prompts that are remembered");
+  out.value("", static_cast<std::uint64_t>(facts.index_entries));
+  const auto each = [&](const char* name, const char* help, auto member) {
+    out.gauge(name, help);
+    for (const auto& lane : facts.lanes) out.value(label("", "upstream", lane.name), member(lane));
+  };
+  using Lane = PrefixBook::LaneFacts;
+  each("infinilm_router_prefix_upstream_blocks", "Blocks of prompts thought to be in the instance's cache",
+       [](const Lane& lane) { return static_cast<std::uint64_t>(lane.index_blocks); });
+  each("infinilm_router_prefix_upstream_queued_tokens", "Tokens of prompts that the instance has still to compute",
+       [](const Lane& lane) { return lane.queued_tokens; });
+  each("infinilm_router_prefix_upstream_decoding", "Answers that the instance is generating",
+       [](const Lane& lane) { return std::uint64_t{lane.decoding}; });
+  each("infinilm_router_prefix_upstream_prefill_rate", "Tokens of prompts a second, learned",
+       [](const Lane& lane) { return lane.prefill_rate; });
+  each("infinilm_router_prefix_upstream_piece_rate", "Pieces of one stream a second, learned; 0 = nothing yet",
+       [](const Lane& lane) { return lane.piece_rate; });
+  out.gauge("infinilm_router_prefix_token_factor",
+            "Tokens as engines count them over those estimated from bytes, by model");
+  for (const auto& [model, factor] : facts.bytes_per_token_factor) out.value(label("", "model", model), factor);
+  out.counter("infinilm_router_prefix_stalls_total",
+              "Instances that were taken out because their answers made no progress");
+  out.value("", view.stalls);
+}
+
 }  // namespace
 
 std::string RouterMetrics::text(const ControlView& view) const {
@@ -186,6 +224,7 @@ std::string RouterMetrics::text(const ControlView& view) const {
   write_discovery(out, view);
   write_upstreams(out, rows.upstreams, view);
   write_models(out, rows.models);
+  write_prefix(out, view);
   return process_.text() + out.take();
 }
 

@@ -34,6 +34,7 @@ struct RouterSettings {
   Duration service_removal_grace_period{std::chrono::seconds(60)};
   std::string state_dir = "data";  ///< the last view is kept here; "" = nowhere
   std::string static_services;     ///< file; the configuration's own `static_services` comes besides
+  bool report_stalled = true;      ///< tell the registry of instances whose answers make no progress
   bool learn_models = true;        ///< ask instances whose record states no models
   std::vector<std::string> allow_networks;
   bool allow_link_local = false;
@@ -96,6 +97,7 @@ struct RouterSettings {
   // Observability.
   std::string access_log = "text";  ///< "text", "json", "off"
   double access_log_sample = 1.0;
+  bool access_log_prefixes = false;  ///< with the hashes of prompts' beginnings, for replays
   bool expose_route = false;
   LogSettings log;
 

@@ -168,6 +168,9 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
   }
   if (by_prefix()) {
     thread_.facts_reader.shape_prompt(x_.table->served_name(x_.model), settings.prefix.block_bytes, x_.shape);
+    if (settings.access_log_prefixes) {
+      append_prefix_text(x_.prefix, x_.shape);
+    }
     x_.shape.key_hash = x_.facts.prompt_cache_key.empty() ? 0 : hash_key(x_.facts.prompt_cache_key) | 1U;
   }
   if (x_.table->looks_at_prompts()) {
@@ -225,7 +228,7 @@ void ClientSession::find_upstream(const RequestHead* head, std::string_view body
   auto& queues = thread_.plane().queues;
   if (!x_.waiting && x_.attempts == 0 && queues.waiting_in_all() > 0 && queues.others_first(x_.group->model)) {
     build_request(*head, body, body_is_own, "-");  // others wait for this model: their turn comes first
-    join_queue();
+    join_queue(own_seconds());
     return;
   }
   double seconds = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/core/hex_text.hpp"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -24,6 +26,18 @@ std::uint64_t chained(std::uint64_t chain, std::string_view text) {
 }
 
 }  // namespace
+
+void append_prefix_text(std::string& out, const PromptShape& shape) {
+  std::uint32_t next = kLoggedUnits;
+  std::size_t count = 0;
+  for (const auto& block : shape.blocks) {
+    if (block.end < next) continue;
+    if (count++ == kMostLogged) return;
+    if (count > 1) out += '.';
+    append_hex(out, block.hash, 8);
+    next = block.end + kLoggedUnits;
+  }
+}
 
 void PromptHasher::begin(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape) {
   shape.clear();
