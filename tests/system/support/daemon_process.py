@@ -25,6 +25,11 @@ def clean_environment(**extra):
     return kept
 
 
+def die_with_the_test():
+    """For preexec_fn: a test that is killed leaves nothing behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def run_binary(binary, *flags, folder, env=None, timeout=60.0):
     """Runs a binary to its end (bad flags, --help and so on). Returns the CompletedProcess, output as text."""
     return subprocess.run([str(binary), *map(str, flags)], cwd=folder, env=env or clean_environment(), text=True,
@@ -75,7 +80,7 @@ class Daemon:
         return self
 
     def _in_the_child(self):
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a test that is killed leaves nothing behind
+        die_with_the_test()
         if self.preexec is not None:
             self.preexec()
 
