@@ -10,7 +10,7 @@ from . import http_wire
 from .waiting import patience, wait_until
 
 SOURCE_DIR = pathlib.Path(os.environ.get("INFINILM_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[3]))
-BIN_DIR = pathlib.Path(os.environ.get("INFINILM_BIN_DIR", SOURCE_DIR / "build" / "dev" / "bin"))
+BIN_DIR = pathlib.Path(os.environ.get("INFINILM_BIN_DIR", SOURCE_DIR / "build" / "dev" / "bin")).absolute()
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
