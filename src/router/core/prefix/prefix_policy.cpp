@@ -124,7 +124,7 @@ Appraisal PrefixPolicy::appraise_one(const PromptView& prompt, Lane lane, double
     if (load.spec().serial) result.open = load.active() == 0;
   }
   rate *= std::clamp(share, 0.01, 1.0);
-  result.own = result.burden.work / rate;
+  result.own = uncached / rate;
   result.wait = (ahead + result.burden.work) / rate;
   const double trusted = result.matched <= 0 && index_.keyed(lane) ? kKeyShare * result.burden.work : 0;
   result.score = result.wait - trusted / rate + disturbed / rate + kFullSeconds * std::max(0.0, full - kFullShare);
