@@ -262,7 +262,12 @@ bool PrefixIndex::drop_use(Lane lane, const Use& use, std::uint32_t& units) {
 }
 
 void PrefixIndex::shrink(LaneState& state, Lane lane) {
+  const auto fetch = [&](std::size_t ahead) {
+    if (ahead < state.uses.size()) __builtin_prefetch(&table_[home(state.uses[ahead].hash)], 1);
+  };
+  for (std::size_t ahead = 1; state.units > state.capacity && ahead < kAhead; ++ahead) fetch(ahead);
   while (!state.uses.empty() && state.units > state.capacity) {
+    fetch(kAhead);
     const Use oldest = state.uses.front();
     state.uses.pop_front();
     if (std::uint32_t units = 0; drop_use(lane, oldest, units)) {
