@@ -21,6 +21,7 @@
 #include "router/io/control_plane.hpp"
 #include "router/io/data_thread.hpp"
 #include "router/io/listener.hpp"
+#include "router/io/open_file_limit.hpp"
 #include "router/io/secrets.hpp"
 
 namespace svc::router {
@@ -54,7 +55,7 @@ class RouterApp : public DaemonApp {
  public:
   RouterApp(asio::io_context& io, RouterSettings settings)
       : io_(io),
-        settings_(std::move(settings)),
+        settings_(within_the_open_file_limit(std::move(settings))),
         access_log_(std::max<std::size_t>(1, settings_.threads == 0 ? usable_cores() : settings_.threads)) {
     const std::size_t threads = settings_.threads == 0 ? usable_cores() : settings_.threads;
     ControlParts parts;
@@ -133,7 +134,7 @@ class RouterApp : public DaemonApp {
   }
 
   Result<void> reload(const DaemonConfig& fresh) override {
-    const RouterSettings& config = static_cast<const RouterConfig&>(fresh).settings();
+    const RouterSettings config = within_the_open_file_limit(static_cast<const RouterConfig&>(fresh).settings());
     auto secrets = load_secrets(config, data_settings_.get());
     if (!secrets) {
       return secrets.error();

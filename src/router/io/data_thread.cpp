@@ -112,6 +112,17 @@ UpstreamPool& DataThread::pool_of(const Upstream& upstream) {
   return *pool;
 }
 
+bool DataThread::close_idle_upstreams() {
+  bool any = false;
+  for (const auto& pool : pools_) {
+    if (pool != nullptr && pool->idle() > 0) {
+      any = true;
+      pool->trim(TimePoint::max());
+    }
+  }
+  return any;
+}
+
 void DataThread::take_buffer(ByteBuffer& buffer, std::size_t capacity) {
   for (auto spare = spare_.rbegin(); spare != spare_.rend(); ++spare) {
     if (spare->capacity() >= capacity && spare->capacity() / 4 <= capacity) {

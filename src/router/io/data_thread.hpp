@@ -58,6 +58,8 @@ class DataThread {
   [[nodiscard]] ThreadStats& counters() { return stats_; }
   [[nodiscard]] std::size_t index() const { return index_; }
   UpstreamPool& pool_of(const Upstream& upstream);
+  /// Gives the descriptors of all kept connections back; false: there were none.
+  bool close_idle_upstreams();
   std::uint64_t random();
   /// Memory for a large body, out of what earlier ones gave back: fresh pages cost more than reading into them.
   void take_buffer(ByteBuffer& buffer, std::size_t capacity);

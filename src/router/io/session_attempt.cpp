@@ -80,6 +80,9 @@ void ClientSession::try_address() {
     const bool ours = status != IoStatus::failed || out_of_resources(up_->transport.last_error());
     pool_->drop(*up_);
     up_ = nullptr;
+    if (ours && thread_.close_idle_upstreams()) {
+      continue;
+    }
     if (ours) {
       end_attempt(false);
       refuse_status(503, FailureReason::internal_error, "this router is out of sockets or memory",
