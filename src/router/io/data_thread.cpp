@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/core/hex_text.hpp"
+#include "router/io/listener.hpp"
 
 namespace svc::router {
 namespace {
@@ -14,6 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kTick = 1s;
+// A round trip to clients that are far away: what they have begun is completed before the port is closed.
+constexpr Duration kLastHandshakes = 50ms;
 constexpr std::size_t kSpareBytes = 16U << 20U;
 
 }  // namespace
@@ -180,16 +183,29 @@ void DataThread::on_tick(TimePoint now) {
 
 void DataThread::drain(Duration idle_grace, std::function<void()> done) {
   loop_.post([this, idle_grace, done = std::move(done)] {
-    if (listener_ >= 0) {
-      accept_some();  // whose handshake is complete was promised an answer
-    }
     draining_ = true;
     idle_grace_time_ = idle_grace;
     drained_ = done;
-    close_listener();
     loop_.timers().set(idle_grace_, loop_.now() + idle_grace);
-    check_drained();
+    if (listener_ < 0) {
+      check_drained();
+      return;
+    }
+    refuse_handshakes(listener_);
+    if (idle_grace > kLastHandshakes) {
+      loop_.timers().set(last_handshakes_, loop_.now() + kLastHandshakes);
+    } else {
+      on_last_handshakes(loop_.now());
+    }
   });
+}
+
+/// Whose handshake is complete was promised an answer.
+void DataThread::on_last_handshakes(TimePoint) {
+  while (accept_some()) {
+  }
+  close_listener();
+  check_drained();
 }
 
 void DataThread::on_idle_grace_over(TimePoint) {
@@ -230,7 +246,7 @@ void DataThread::take_up_due() {
 }
 
 void DataThread::check_drained() {
-  if (draining_ && sessions_.empty() && drained_) {
+  if (draining_ && listener_ < 0 && sessions_.empty() && drained_) {
     std::exchange(drained_, nullptr)();
   }
 }

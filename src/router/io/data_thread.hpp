@@ -93,11 +93,12 @@ class DataThread {
     DataThread& thread_;
   };
   void run();
-  void accept_some();
+  bool accept_some();  ///< true: more may wait
   void welcome(int fd, const IpAddress& peer);
   void pause_accepting();
   void on_tick(TimePoint now);
   void on_idle_grace_over(TimePoint now);
+  void on_last_handshakes(TimePoint now);
   void take_up_due();
   static constexpr int kCrowd = 64;
   void check_drained();
@@ -130,6 +131,7 @@ class DataThread {
   std::function<void()> drained_;
   MemberTimer<DataThread, &DataThread::on_tick> tick_{*this};
   MemberTimer<DataThread, &DataThread::on_idle_grace_over> idle_grace_{*this};
+  MemberTimer<DataThread, &DataThread::on_last_handshakes> last_handshakes_{*this};
   std::thread thread_;
 };
 
