@@ -6,7 +6,7 @@ import time
 from support.bench_process import Bench, describe, even_load
 from support.case import main
 from support.router_process import RouterTest
-from support.waiting import let_time_pass, patience, wait_until
+from support.waiting import best_of, let_time_pass, patience, wait_until
 
 QUICK = {"hung_silence": "100ms", "hung_timeout": "300ms"}
 
@@ -79,6 +79,27 @@ class Hung(RouterTest):
         self.assertEqual([answer().status for answer in answers], [200] * 6)
         router.wait_state("sim-0", "up")
         self.assertEqual(sim.stats()["generations"], 6)
+
+    def test_p5_an_engine_that_says_that_its_work_has_stopped_is_out_within_3_s_too(self):
+        """InfiniLM: the process lives, answers /models, its /health is 503, and what it was asked never ends."""
+        def measure():
+            sims = self.start_sims(2)
+            name = f"router-{len(self._cleanups)}"
+            router = self.start_router(sims, name=name)  # probes each 30 s
+            router.wait_state("sim-0", "up")
+            sims[0].fault("step_failure")
+            begun = time.monotonic()
+            answers = [self.in_background(lambda: router.chat(max_tokens=1)) for _ in range(4)]
+            wait_until(lambda: router.service("sim-0")["healthy"] is False, 20, "that it is out")
+            took = time.monotonic() - begun
+            self.assertEqual([answer().header("x-sim-name") for answer in answers], ["sim-1"] * 4)
+            self.assertEqual(router.state("sim-0"), "hung")
+            self.assertEqual({router.chat().header("x-sim-name") for _ in range(4)}, {"sim-1"})
+            sims[0].no_faults()
+            router.wait_state("sim-0", "up")
+            router.wait_idle()
+            return took
+        self.assertLessEqual(best_of(3, 3.0, measure), 3.0)
 
     def test_p5_a_long_silence_of_one_that_answers_its_probes_is_no_hang(self):
         sims = self.start_sims(2)

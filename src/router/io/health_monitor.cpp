@@ -212,6 +212,13 @@ asio::awaitable<void> HealthMonitor::ask_if_hung(WatchedPtr watched) {
   while (step == HungWatch::Step::ask_again) {
     const auto outcome = co_await http_probe(client_, watched->target.url(rules_.path), timeout);
     auto answer = HungAnswer::answered;
+    if (outcome.status >= 500 && !has_no_health_page(outcome.status)) {
+      watched->next_probe = {};  // it is for the ordinary probes to take it out, and soon
+      // One that the registry knows to be draining may say so, and finish what it has.
+      const bool draining = !live->serving.load(std::memory_order_relaxed);
+      if (watched->judge.verdict() == ProbeVerdict::down && !draining) answer = HungAnswer::unwell;
+      error = outcome.error;
+    }
     if (outcome.status == 0) {
       answer = outcome.took >= timeout ? HungAnswer::timed_out : HungAnswer::failed;
       answer = outcome.refused ? HungAnswer::refused : answer;
@@ -226,7 +233,7 @@ asio::awaitable<void> HealthMonitor::ask_if_hung(WatchedPtr watched) {
   watched->judge.declare_hung();
   watched->note.error = error;
   live->verdict = ProbeVerdict::hung;
-  log_.warn("an instance hangs: it has requests, is silent and answers no probe",
+  log_.warn("an instance hangs: it has requests, is silent and fails its probes",
             {{"name", watched->target.name},
              {"url", watched->target.url("")},
              {"in_flight", live->in_flight.load(std::memory_order_relaxed)},
