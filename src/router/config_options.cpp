@@ -83,6 +83,8 @@ void add_health(OptionTable& table, RouterSettings& c) {
 void add_proxying(OptionTable& table, RouterSettings& c) {
   table.duration("proxy_timeout", c.proxy_timeout, 100ms, kDay, "longest silence of an instance that is to answer")
       .alias("proxy_timeout", "", "PROXY_TIMEOUT_SECONDS")
+      .duration("proxy_first_byte_timeout", c.proxy_first_byte_timeout, 0s, kDay,
+                "an answer must have begun within this; 0 = within proxy_timeout")
       .duration("proxy_connect_timeout", c.proxy_connect_timeout, 10ms, 1h,
                 "a connection to an instance must be open within this")
       .duration("proxy_total_timeout", c.proxy_total_timeout, 0s, kDay,

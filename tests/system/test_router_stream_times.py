@@ -35,6 +35,15 @@ class StreamTimes(StreamTest):
         self.assert_openai_error(answer, 504, "upstream_timeout")
         self.upstream.connections[0].wait_closed()
 
+    def test_p5_the_limit_of_the_first_byte_is_one_of_its_own(self):
+        self.start("--proxy-first-byte-timeout", "300ms", "--proxy-timeout", "60s")
+        self.assert_openai_error(self.router.call("GET", "/wait"), 504, "upstream_timeout")
+        self.upstream.connections[0].wait_closed()
+        client, connection = self.stream()
+        let_time_pass(0.8)  # between two pieces it may be silent for longer
+        connection.send(event("[DONE]") + END)
+        client.wait_for(END)
+
     def test_proxy_total_timeout_bounds_a_stream_that_makes_progress(self):
         self.start("--proxy-total-timeout", "1s", "--proxy-connect-timeout", "1s")
         client, connection = self.stream()

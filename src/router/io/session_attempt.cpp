@@ -142,7 +142,9 @@ void ClientSession::send_request() {
     }
   }
   state_ = State::waiting;
-  arm(thread_.settings().settings.proxy_timeout);
+  const auto& settings = thread_.settings().settings;
+  const Duration first_byte = settings.proxy_first_byte_timeout;
+  arm(first_byte > Duration::zero() ? first_byte : settings.proxy_timeout);
 }
 
 void ClientSession::on_upstream_io(IoEvents events) {
