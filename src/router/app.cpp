@@ -33,7 +33,7 @@ constexpr int kBacklog = 4096;
 // Keep-alive clients that send nothing get this long, while the router drains, to send one more request and be told to
 // reconnect; closing at once would meet some of those requests half-way.
 constexpr Duration kIdleGrace = 2s;
-// How long a start waits for the registry's first list before it answers without.
+// How long a start waits for the registry's first list, and for the addresses of names, before it answers without.
 constexpr Duration kFirstView = 900ms;
 
 std::size_t usable_cores() {
@@ -43,6 +43,13 @@ std::size_t usable_cores() {
     return 1;
   }
   return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
+}
+
+/// What is known is enough for a first request.
+bool is_settled(const RoutingTable& table) {
+  const auto& upstreams = table.upstreams();
+  return table.view_known() &&
+         std::none_of(upstreams.begin(), upstreams.end(), [](const Upstream& one) { return one.addresses.empty(); });
 }
 
 std::string make_pseudonym(Random& random) {
@@ -60,11 +67,11 @@ class RouterApp : public DaemonApp {
     const std::size_t threads = settings_.threads == 0 ? usable_cores() : settings_.threads;
     ControlParts parts;
     parts.publish = [this](std::shared_ptr<const RoutingTable> table) {
-      view_known_ = table->view_known();
+      settled_ = settled_ || is_settled(*table);
       for (auto& thread : threads_) {
         thread->publish(table);
       }
-      if (view_known_ && started_) {
+      if (settled_ && started_) {
         begin_accepting();
       }
     };
@@ -113,7 +120,7 @@ class RouterApp : public DaemonApp {
       return started;
     }
     started_ = true;
-    if (view_known_ || settings_.registry_url.empty()) {
+    if (settled_ || (settings_.registry_url.empty() && settings_.static_upstreams.empty())) {
       begin_accepting();
     } else {
       // The kernel takes connections in already; they wait a moment rather than be told that nothing is known.
@@ -252,7 +259,7 @@ class RouterApp : public DaemonApp {
   std::optional<DataPlane> plane_;
   std::vector<std::unique_ptr<DataThread>> threads_;
   std::size_t running_ = 0;
-  bool view_known_ = false, started_ = false, stopped_ = false;
+  bool settled_ = false, started_ = false, stopped_ = false;
   Timer first_view_{io_};
   std::vector<int> listeners_;
   std::uint16_t port_ = 0;

@@ -168,7 +168,7 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
   x_.group = x_.table->find(x_.model);
   if (x_.group == nullptr) {
     if (!x_.table->view_known() || x_.table->upstreams().empty()) {
-      refuse(FailureReason::view_not_ready, "no instance is known yet", {}, 1);
+      refuse(FailureReason::view_not_ready, "it is not known yet which instances there are", {}, 1);
     } else if (settings.unknown_model_status == 503) {
       refuse_status(503, FailureReason::model_not_found, "No healthy services available for model '" + x_.model + "'",
                     "Retry-After: 5\r\n", "model");
@@ -263,7 +263,7 @@ void ClientSession::refuse_pick(PickProblem problem) {
            thread_.plane().queues.retry_after(x_.group->model, now()));
     return;
   }
-  if (x_.attempts == 0 && (!x_.table->view_known() || x_.table->upstreams().empty())) {
+  if (x_.attempts == 0 && x_.table->upstreams().empty()) {
     refuse(FailureReason::view_not_ready, "no instance is known yet", {}, 1);
     return;
   }
