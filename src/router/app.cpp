@@ -271,13 +271,7 @@ class RouterApp : public DaemonApp {
 
 DaemonDefinition router_daemon() {
   DaemonDefinition daemon;
-  daemon.cli = {
-      "infinilm-router",
-      "The one address for clients: discovers instances, picks one for each request, relays streams, and goes "
-      "round failures.",
-      "router",
-      "INFINILM_ROUTER",
-      {"static_services", "services", "models", "servers"}};
+  daemon.cli = router_cli();
   daemon.make_config = [] { return std::make_unique<RouterConfig>(); };
   daemon.make_app = [](asio::io_context& io, const DaemonConfig& config) -> std::unique_ptr<DaemonApp> {
     return std::make_unique<RouterApp>(io, static_cast<const RouterConfig&>(config).settings());

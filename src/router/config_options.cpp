@@ -137,11 +137,11 @@ void add_security_and_logs(OptionTable& table, RouterSettings& c) {
 
 CliSpec router_cli() {
   return {"infinilm-router",
-          "The one address of clients: finds instances through the registry, chooses one for each request, relays its "
-          "answer as it comes, and hides failures.",
+          "The one address for clients: discovers instances, picks one for each request, relays streams, and goes round "
+          "failures.",
           "router",
           "INFINILM_ROUTER",
-          {"static_services", "models"}};
+          {"static_services", "services", "models", "servers"}};
 }
 
 OptionTable router_options(RouterSettings& settings) {
