@@ -194,7 +194,8 @@ class Table(SystemTest):
                        stdout=subprocess.DEVNULL, timeout=patience(30))
         text = page.read_text()
         self.assertIn("| infinilm-router | 18.00 | - | 0.90 x |", text)
-        self.assertIn("CPU at most 0.95 x the better peer: met", text)
+        self.assertIn("CPU at most 0.95 x the better peer: met; p99 at most theirs: met.", text)
+        self.assertIn("Not measured: Unary, 1 KiB request, 2 threads on 2 cores", text)
         self.assertNotIn("old", text)
 
 
