@@ -65,6 +65,7 @@ class Metrics(RouterTest):
         for name, kind in FAMILIES.items():
             self.assertEqual(types.get(f"infinilm_router_{name}"), kind, name)
         self.assertLess(self.value(samples, "view_age_seconds"), 60)
+        self.assertEqual(self.value(samples, "queue_length_by_model", model=MODEL), 0, "also when there is no queue")
         for name, kind in types.items():
             if kind == "counter":
                 self.assertTrue(name.endswith("_total"), name)
