@@ -37,7 +37,7 @@ class SlowClients(LimitTest):
 
     def test_slow_bodies_cost_what_they_sent_and_end_in_408(self):
         """500 clients announce 64 MiB each and send 1 byte: memory is for bytes that came, not for promises."""
-        self.start("--body-timeout", "3s")
+        self.start("--body-timeout", "6s")
         self.assert_serves()
         before = rss(self.router.pid)
         slow = self.connect_many(500, REQUEST.replace(b"GET", b"POST") + b"Content-Length: 67108864\r\n\r\nx")
