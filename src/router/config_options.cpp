@@ -136,12 +136,13 @@ void add_security_and_logs(OptionTable& table, RouterSettings& c) {
 }  // namespace
 
 CliSpec router_cli() {
-  return {"infinilm-router",
-          "The one address for clients: discovers instances, picks one for each request, relays streams, and goes round "
-          "failures.",
-          "router",
-          "INFINILM_ROUTER",
-          {"static_services", "services", "models", "servers"}};
+  return {
+      "infinilm-router",
+      "The one address for clients: discovers instances, picks one for each request, relays streams, and goes round "
+      "failures.",
+      "router",
+      "INFINILM_ROUTER",
+      {"static_services", "services", "models", "servers"}};
 }
 
 OptionTable router_options(RouterSettings& settings) {

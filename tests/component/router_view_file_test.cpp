@@ -7,6 +7,7 @@
 #include <iterator>
 #include <thread>
 
+#include "common/io/log.hpp"
 #include "router/core/fleet.hpp"
 #include "router/io/view_file.hpp"
 #include "tests/support/temp_folder.hpp"
@@ -53,8 +54,10 @@ TEST_F(RouterViewFileTest, SavedAndLoaded) {
   EXPECT_LT(loaded->age, 1min);
 }
 
-TEST_F(RouterViewFileTest, TwoRoutersInOneFolder_WhatIsReadIsAlwaysWhole) {
+TEST_F(RouterViewFileTest, TwoRoutersInOneFolder_EachKeepsItsViewAndWhatIsReadIsAlwaysWhole) {
   save();
+  std::atomic<int> errors{0};
+  set_log_tap([&errors](LogLevel level, std::string_view, std::string_view) { errors += level >= LogLevel::error; });
   std::atomic<int> writing{2};
   const auto write = [&](std::size_t services) {
     Fleet fleet{FleetSettings{}};
@@ -81,6 +84,8 @@ TEST_F(RouterViewFileTest, TwoRoutersInOneFolder_WhatIsReadIsAlwaysWhole) {
   }
   one.join();
   other.join();
+  set_log_tap({});
+  EXPECT_EQ(errors, 0) << "one took the other's partial file away";
 }
 
 TEST_F(RouterViewFileTest, NothingToRead) {
