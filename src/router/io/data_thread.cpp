@@ -15,10 +15,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kTick = 1s;
+constexpr std::size_t kSpareBytes = 16U << 20U;
 // A round trip to most clients: what they have begun is completed before the port is closed. Not longer, since half of
 // those that want to begin meanwhile have to try again, a second later.
 constexpr Duration kLastHandshakes = 20ms;
-constexpr std::size_t kSpareBytes = 16U << 20U;
 
 }  // namespace
 
