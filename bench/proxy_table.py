@@ -28,7 +28,8 @@ WORKS = {
     "unary-1k-rate": Work("The same at 4,000 requests a second (Poisson)", *REQUEST, None),
     "unary-64k": Work("Unary, 64 KiB request, 16 connections", *REQUEST, 1.15),
     "unary-512k": Work("Unary, 512 KiB request, 16 connections", *REQUEST, 1.25),
-    "unary-512k-blind": Work("Unary, 512 KiB request, 16 connections, the router with --inspect-bodies=false", *REQUEST, 1.0),
+    "unary-512k-blind": Work("Unary, 512 KiB request, 16 connections, the router with --inspect-bodies=false", *REQUEST,
+                             1.0),
     "sse-flood": Work("SSE, 200 streams, 200 B chunks as fast as they are taken", *CHUNK, 1.0),
     "sse-dense": Work("SSE, 200 streams at 400 chunks a second each", *CHUNK, 1.0),
     "sse-rate": Work("SSE, 1,000 streams at 50 chunks a second each", *CHUNK, 0.95),
@@ -177,8 +178,8 @@ def text_of(folder):
         found = [text for text in aims(name, everything) if text]
         lines += ["", *(["Aim: " + "; ".join(found) + ".", ""] if found else [])]
     if "threads" not in everything and everything.get("unary-1k", {}).get("router"):
-        lines += [f"Not measured: {WORKS['threads'].title} (aim: at least {THREADS_AIM} times one thread's throughput). It "
-                  "takes four cores or more, or `--only unary-1k,threads`.", ""]
+        lines += [f"Not measured: {WORKS['threads'].title} (aim: at least {THREADS_AIM} times one thread's throughput). "
+                  "It takes four cores or more, or `--only unary-1k,threads`.", ""]
     return "\n".join([*lines, facts_line(folder)])
 
 
