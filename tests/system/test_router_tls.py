@@ -57,7 +57,7 @@ class InFront(RouterTest):
         self.assertEqual((response.status, response.body == body), (200, True))
 
     def test_plain_http_and_silence_on_the_tls_port_are_closed(self):
-        router = self.start_tls([raw_upstream(self)], header_timeout="500ms")
+        router = self.start_tls([raw_upstream(self)], header_timeout="1500ms")
         for data in (b"GET /health HTTP/1.1\r\nHost: r\r\n\r\n",
                      b"\x16\x03\x01" + b"x" * 300, b"\x80\x2e\x01\x03\x01", b""):
             with socket.create_connection(("127.0.0.1", router.port), timeout=10) as plain:
