@@ -220,6 +220,17 @@ class Towards(RouterTest):
             wait_until(lambda: other.get("/health").get("registry_error"), 10, "the registry's refusal")
             self.assertEqual(other.services(), {})
 
+    def test_a_registry_that_asks_for_a_certificate_is_shown_the_routers(self):
+        mine = make_certificate(self.folder, "router")
+        known = client_context(self.identity[0], mine)
+        registry = self.new_registry("--tls-cert", self.identity[0], "--tls-key", self.identity[1],
+                                     "--tls-ca", mine[0], tls=known).start()
+        upstream = raw_upstream(self)
+        registry.register("one", port=upstream.port, metadata={"type": "openai-api", "models": [MODEL]})
+        flags = [f"--tls-ca={self.identity[0]}", f"--tls-cert={mine[0]}", f"--tls-key={mine[1]}"]
+        router = self.start_router(registry=f"https://localhost:{registry.port}", args=flags, tls=client_context(mine[0]))
+        wait_until(lambda: "one" in router.services(), 10, "the service")
+
 
 if __name__ == "__main__":
     main()
