@@ -79,6 +79,17 @@ Result<void> AgentConfig::check_agent() const {
   return {};
 }
 
+/// The earlier launcher passed --host always, and localhost, its default, did not win over the file's host.
+void AgentConfig::take_host_of_file() {
+  const auto& given = options_.overrides();
+  const auto last = std::find_if(given.rbegin(), given.rend(), [](const auto& each) { return each.key == "host"; });
+  if (last == given.rend() || last->origin != "--host" || last->text != ServiceSettings().host || !file_) return;
+  const auto section = file_->find("agent");
+  if (section == file_->end()) return;
+  const auto host = section->find("host");
+  if (host != section->end() && host->is_string()) settings_.service.host = host->get<std::string>();
+}
+
 Result<void> AgentConfig::validate() {
   AgentSettings& c = settings_;
   c.all.clear();
@@ -86,6 +97,7 @@ Result<void> AgentConfig::validate() {
   if (!c.services.empty()) {
     if (auto read = read_services(); !read) return read;
   } else {
+    take_host_of_file();
     ServiceSettings service = c.service;
     service.metadata_json = metadata_of(file_.get());
     auto finished = finish_service(std::move(service));

@@ -67,6 +67,7 @@ class AgentConfig : public DaemonConfig {
   Result<ServiceSettings> service_of(const ServiceEntry& entry) const;
   Result<void> read_settings_of(const ServiceEntry& entry, OptionTable& table, ServiceSettings& service) const;
   bool overridden(std::string_view key) const;
+  void take_host_of_file();
 
   AgentSettings settings_;
   std::shared_ptr<const nlohmann::json> file_;  ///< of --config, in sections; nullptr = none

@@ -97,6 +97,8 @@ void add_health(OptionTable& table, RouterSettings& c) {
 void add_proxying(OptionTable& table, RouterSettings& c) {
   table.duration("proxy_timeout", c.proxy_timeout, 100ms, kDay, "longest silence of an instance that is to answer")
       .alias("proxy_timeout", "", "PROXY_TIMEOUT_SECONDS")
+      .duration("proxy_first_byte_timeout", c.proxy_first_byte_timeout, 0s, kDay,
+                "an answer must have begun within this; 0 = within proxy_timeout")
       .duration("proxy_connect_timeout", c.proxy_connect_timeout, 10ms, 1h,
                 "a connection to an instance must be open within this")
       .duration("proxy_total_timeout", c.proxy_total_timeout, 0s, kDay,
@@ -150,12 +152,13 @@ void add_security_and_logs(OptionTable& table, RouterSettings& c) {
 }  // namespace
 
 CliSpec router_cli() {
-  return {"infinilm-router",
-          "The one address of clients: finds instances through the registry, chooses one for each request, relays its "
-          "answer as it comes, and hides failures.",
-          "router",
-          "INFINILM_ROUTER",
-          {"static_services", "models"}};
+  return {
+      "infinilm-router",
+      "The one address for clients: discovers instances, picks one for each request, relays streams, and goes round "
+      "failures.",
+      "router",
+      "INFINILM_ROUTER",
+      {"static_services", "services", "models", "servers"}};
 }
 
 OptionTable router_options(RouterSettings& settings) {

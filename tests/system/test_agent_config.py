@@ -289,6 +289,18 @@ class Files(AgentConfigTest):
             [service] = self.dry_run("--config", config, *flags).values()
             self.assertEqual({body["host"] for _, body in service["registered"]}, {host})
 
+    def test_a_flag_of_localhost_leaves_the_host_of_the_file(self):
+        """The earlier launcher passes --host always, and localhost is its default."""
+        config = self.write("c.toml", FLAT)
+        for flags, variables, host in ((["--host", "localhost"], {}, "10.0.0.1"),
+                                       (["--host", "127.0.0.1"], {}, "127.0.0.1"),
+                                       ([], {"INFINILM_AGENT_HOST": "localhost"}, "localhost")):
+            with self.subTest(flags=flags, variables=variables):
+                self.assertEqual(self.printed("--config", config, *flags, **variables)["host"], host)
+                [service] = self.dry_run("--config", config, *flags, **variables).values()
+                self.assertEqual({body["host"] for _, body in service["registered"]}, {host})
+        self.assertEqual(self.printed("-p", "1", "--command", "x", "--host", "localhost")["host"], "localhost")
+
     def test_max_concurrency_is_told_in_the_metadata(self):
         [service] = self.dry_run("--config", self.write("c.toml", FLAT), "--max-concurrency", "8").values()
         metadata = service["registered"][1][1]["metadata"]

@@ -138,7 +138,7 @@ class Contract(SimTest):
         self.assertLess(lines.index("start service at"), lines.index("ready to accept"))
 
     def test_not_ready_means_refused(self):
-        sim = self.start_sim("--ready-after=0.5", ready=False)
+        sim = self.start_sim("--ready-after=2", ready=False)
         self.assertEqual(sim.stats()["port"], 0)
         self.assertIn("Starting API Server", sim.stdout_text())
         self.assertNotIn("Uvicorn running", sim.stderr_text())
@@ -200,7 +200,7 @@ class Wire(SimTest):
                 self.assertEqual(connection.read_response().json()["choices"][0]["message"]["content"], words(3))
 
     def test_idle_connections_are_closed(self):
-        sim = self.start_sim("--keepalive=0.2")
+        sim = self.start_sim("--keepalive=1")
         with sim.connection(10) as connection:
             self.assertEqual(connection.request("GET", "/health").status, 200)
             self.assertTrue(connection.is_closed_by_peer())

@@ -10,6 +10,8 @@
 
 #include "common/core/duration_text.hpp"
 #include "common/core/endpoint.hpp"
+#include "common/core/http_url.hpp"
+#include "common/core/ip_address.hpp"
 #include "common/core/json_reader.hpp"
 #include "common/core/wire/registry_api.hpp"
 
@@ -80,6 +82,12 @@ std::string url_of(const ServiceSettings& settings, std::uint16_t port, bool tls
   std::string host = settings.host;
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   return (tls ? "https://" : "http://") + Endpoint{host, port}.to_string();
+}
+
+bool names_this_machine(std::string_view host) {
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const auto address = IpAddress::parse(host);
+  return host == "localhost" || (address && address->is_loopback());
 }
 
 std::uint16_t pages_port(const ServiceSettings& settings) { return static_cast<std::uint16_t>(settings.port + 1U); }
@@ -175,6 +183,11 @@ std::string pages_url(const ServiceSettings& settings) {
   return url_of(settings, pages_port(settings), settings.pages_tls);
 }
 
+bool is_out_of_reach(const ServiceSettings& settings) {
+  const auto registry = parse_http_url(settings.registry_url);
+  return registry && !names_this_machine(registry->endpoint.host) && names_this_machine(settings.host);
+}
+
 Result<void> check_metadata(const json& metadata, const std::string& path) {
   JsonReader reader(metadata, path);
   if (auto error = reader.error()) return *std::move(error);
@@ -227,6 +240,8 @@ std::string heartbeat_body(std::string_view status, const InstanceLoad& load) {
   const auto add = [&body](const char* name, const std::optional<std::uint64_t>& value) {
     if (value) body["load"][name] = *value;
   };
+  add("in_flight", load.in_flight);
+  add("queue", load.queue);
   add("open_connections", load.open_connections);
   add("rss_bytes", load.rss_bytes);
   add("gpu_memory_bytes", load.gpu_memory_bytes);

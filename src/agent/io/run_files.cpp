@@ -64,6 +64,15 @@ Result<int> take_lock(const std::string& path) {
   return taken;
 }
 
+bool is_kept(const RunFiles& files) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(files.socket, unknown)) return false;
+  const auto free = take_lock(files.lock);
+  if (free.has_error()) return free.error().code == Errc::conflict;
+  const UniqueFd released(*free);
+  return false;
+}
+
 void write_holder(int lock) {
   const std::string text = std::to_string(::getpid()) + "\n";
   // A disk without room is no reason not to run.

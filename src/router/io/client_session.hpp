@@ -157,6 +157,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   bool moved_on_503();
   bool relay(std::string_view data, bool with_head);
   void upstream_ended(bool orderly);
+  [[nodiscard]] bool ended_whole() const;
   void answer_complete();
   void answer_cut(FailureReason reason);
   void note_piece(std::string_view content);

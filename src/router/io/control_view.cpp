@@ -9,6 +9,7 @@ FleetSettings ControlPlane::Impl::fleet_settings() const {
   fleet_rules.max_concurrency = settings.max_concurrency;
   fleet_rules.honour_stated_concurrency = settings.honour_stated_concurrency;
   fleet_rules.threads = std::max<std::size_t>(parts.threads.size(), 1);
+  fleet_rules.has_registry = !settings.registry_url.empty();
   return fleet_rules;
 }
 

@@ -62,7 +62,7 @@ void Exchange::reset() {
   left = 0;
   chunks = ChunkRelay();
   tally = StreamTally();
-  event_stream = false;
+  event_stream = plain_events = false;
   answer_begun = false;
   close_delimited = false;
   client_chunked = false;

@@ -70,6 +70,7 @@ struct Exchange {
   ChunkRelay chunks;
   StreamTally tally;
   bool event_stream = false;
+  bool plain_events = false;     ///< an event stream that is not compressed: it can be read, and an event put behind it
   bool answer_begun = false;     ///< the client was sent bytes of it
   bool close_delimited = false;  ///< the client knows the end by the end of the connection
   bool client_chunked = false;

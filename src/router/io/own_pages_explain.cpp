@@ -62,7 +62,8 @@ OwnAnswer OwnPages::explain(const OwnRequest& request, const ControlView& view) 
                     {"reason", nullptr},
                     {"method", nullptr}};
   if (group == nullptr) {
-    json["reason"] = view.table->view_known() ? "no instance serves the model" : "no instance is known yet";
+    json["reason"] =
+        view.table->view_known() ? "no instance serves the model" : "it is not known yet which instances there are";
     json["candidates"] = ordered_json::array();
     return json_answer(json);
   }

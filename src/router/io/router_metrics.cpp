@@ -142,9 +142,7 @@ void write_router(ExpositionText& out, const ControlView& view) {
     models.insert(upstream.spec.models.begin(), upstream.spec.models.end());
   }
   for (const auto& model : models) {
-    if (const auto waiting = view.queues->waiting(model); waiting != 0) {
-      out.value(label("", "model", model), static_cast<std::uint64_t>(waiting));
-    }
+    out.value(label("", "model", model), static_cast<std::uint64_t>(view.queues->waiting(model)));
   }
   if (view.access_log != nullptr) {
     counter("infinilm_router_access_log_lines_dropped_total", "Access log lines that the writer had no time for",

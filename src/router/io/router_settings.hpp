@@ -66,6 +66,7 @@ struct RouterSettings {
 
   // Proxying.
   Duration proxy_timeout{std::chrono::seconds(300)};  ///< longest silence of an upstream
+  Duration proxy_first_byte_timeout{};  ///< longest silence before its answer begins; 0 = as proxy_timeout
   Duration proxy_connect_timeout{std::chrono::seconds(5)};
   Duration proxy_total_timeout{};  ///< 0 = off
   std::size_t max_body_bytes = 64U << 20U;
