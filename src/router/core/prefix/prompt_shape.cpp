@@ -67,7 +67,7 @@ void PromptHasher::measure(std::string_view text) {
     std::memcpy(&word, text.data() + at, 8);
     other += static_cast<std::uint64_t>(std::popcount(word & 0x8080808080808080ULL));
   }
-  for (; at < text.size(); ++at) other += static_cast<unsigned char>(text[at]) >> 7U;
+  for (; at < text.size(); ++at) other += static_cast<std::uint64_t>(static_cast<unsigned char>(text[at]) >> 7U);
   shape_->other += other;
   const std::string_view sample = text.substr(0, kSampleBytes);
   std::uint64_t marks = 0;
