@@ -203,7 +203,8 @@ class AgentApp : public DaemonApp {
   Result<void> load_secrets(const AgentSettings& config) {
     TlsContext server_tls;
     if (config.tls.serves()) {
-      auto made = make_server_tls(config.tls);
+      // tls_ca is the registry's authority: from who asks for the pages it would demand a certificate.
+      auto made = make_server_tls({config.tls.cert, config.tls.key, {}});
       if (!made) {
         return made.error();
       }
