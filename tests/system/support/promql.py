@@ -20,6 +20,7 @@ _AGGREGATIONS = ("sum", "min", "max", "avg", "count", "group")
 _OF_RANGES = {name: ("counter", "bucket") for name in ("rate", "irate", "increase")}
 _OF_RANGES |= {name: ("gauge",) for name in ("delta", "deriv", "avg_over_time", "max_over_time", "min_over_time")}
 _OF_RANGES |= {"changes": ("gauge", "counter"), "resets": ("counter",)}
+_BARE_COUNTER = "a counter says nothing without rate() or increase()"
 _OF_VECTORS = ("abs", "ceil", "floor", "round", "sort", "sort_desc")
 
 
@@ -101,7 +102,7 @@ class _Reader:
         shape = self.binary(0)
         self.demand(self.tokens[0][0] == "end", f"{self.tokens[0][1]!r} is too much")
         self.demand(shape.kind != "range", "a range is no result")
-        self.demand(shape.nature == "gauge", "a counter says nothing without rate() or increase()")
+        self.demand(shape.nature == "gauge", _BARE_COUNTER)
         return shape, self.uses
 
     # -- operators -----------------------------------------------------------------------------------------------------
@@ -134,10 +135,10 @@ class _Reader:
             self.demand(matching is None and not in_set, f"{operator} wants vectors")
             self.demand(not keeps or "vector" in (left.kind, right.kind), "two numbers are compared")
             vector = left if left.kind == "vector" else right
-            self.demand(vector.nature == "gauge" or vector.kind == "scalar", "a counter says nothing without rate()")
+            self.demand(vector.nature == "gauge", _BARE_COUNTER)
             return vector
         for side in (left, right):
-            self.demand(side.nature == "gauge", "a counter says nothing without rate() or increase()")
+            self.demand(side.nature == "gauge", _BARE_COUNTER)
         if operator == "or" and matching is None:
             return Shape("vector", "gauge", left.labels & right.labels)
         if matching is None:
@@ -212,7 +213,7 @@ class _Reader:
             self.demand(given[0].nature in _OF_RANGES[name], f"{name} of a {given[0].nature}")
             return Shape("vector", "gauge", given[0].labels)
         if name == "histogram_quantile":
-            self.demand(kinds == ["scalar", "vector"] and "le" in given[1].labels, f"{name} wants a number and buckets")
+            self.demand(kinds == ["scalar", "vector"] and "le" in given[1].labels, f"{name} wants buckets")
             return Shape("vector", "gauge", given[1].labels - {"le"})
         if name in _OF_VECTORS:
             self.demand(kinds == ["vector"], f"{name} wants a vector")
