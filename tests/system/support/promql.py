@@ -181,7 +181,7 @@ class _Reader:
         self.expect(")")
         grouping = grouping or self.grouping() or ("by", frozenset())
         self.demand(inner.kind == "vector" and inner.nature == "gauge", f"{name} of a {inner.nature} {inner.kind}")
-        self.demand(grouping[1] <= inner.labels, f"{name} {grouping[0]} {sorted(grouping[1] - inner.labels)}: not there")
+        self.demand(grouping[1] <= inner.labels, f"{name} {grouping[0]} {sorted(grouping[1] - inner.labels)}: absent")
         kept = grouping[1] if grouping[0] == "by" else inner.labels - grouping[1]
         return Shape("vector", "gauge", frozenset(kept))
 
