@@ -203,8 +203,7 @@ class AgentApp : public DaemonApp {
   Result<void> load_secrets(const AgentSettings& config) {
     TlsContext server_tls;
     if (config.tls.serves()) {
-      // tls_ca is the registry's authority: from who asks for the pages it would demand a certificate.
-      auto made = make_server_tls({config.tls.cert, config.tls.key, {}});
+      auto made = make_server_tls(config.tls);
       if (!made) {
         return made.error();
       }

@@ -32,7 +32,7 @@ constexpr int kBacklog = 4096;
 // Keep-alive clients that send nothing get this long, while the router drains, to send one more request and be told to
 // reconnect; closing at once would meet some of those requests half-way.
 constexpr Duration kIdleGrace = 2s;
-// How long a start waits for the registry's first list, and for the addresses of names, before it answers without.
+// How long a start waits for the registry's first list before it answers without.
 constexpr Duration kFirstView = 900ms;
 
 std::size_t usable_cores() {
@@ -59,11 +59,11 @@ class RouterApp : public DaemonApp {
     const std::size_t threads = settings_.threads == 0 ? usable_cores() : settings_.threads;
     ControlParts parts;
     parts.publish = [this](std::shared_ptr<const RoutingTable> table) {
-      routable_ = (table->view_known() || settings_.registry_url.empty()) && control_.made->names_looked_up();
+      view_known_ = table->view_known();
       for (auto& thread : threads_) {
         thread->publish(table);
       }
-      if (routable_ && started_) {
+      if (view_known_ && started_) {
         begin_accepting();
       }
     };
@@ -112,10 +112,10 @@ class RouterApp : public DaemonApp {
       return started;
     }
     started_ = true;
-    if (routable_) {
+    if (view_known_ || settings_.registry_url.empty()) {
       begin_accepting();
     } else {
-      // The kernel takes connections in already; they wait a moment rather than be told that nobody can be reached.
+      // The kernel takes connections in already; they wait a moment rather than be told that nothing is known.
       first_view_.expires_after(kFirstView);
       first_view_.async_wait([this](boost::system::error_code error) {
         if (!error) begin_accepting();
@@ -251,7 +251,7 @@ class RouterApp : public DaemonApp {
   std::optional<DataPlane> plane_;
   std::vector<std::unique_ptr<DataThread>> threads_;
   std::size_t running_ = 0;
-  bool routable_ = false, started_ = false, stopped_ = false;
+  bool view_known_ = false, started_ = false, stopped_ = false;
   Timer first_view_{io_};
   std::vector<int> listeners_;
   std::uint16_t port_ = 0;

@@ -229,21 +229,6 @@ class Access(AgentTest):
         wait_until(lambda: registry.service(agent.server_name)["is_healthy"] is False, 20, "the hang is seen")
         self.finish(agent)
 
-    def test_an_authority_for_the_registry_asks_nobody_for_a_certificate(self):
-        require_openssl()
-        certificate, key = make_certificate(self.folder, "both")
-        registry = self.start_registry(f"--tls-cert={certificate}", f"--tls-key={key}", "--health-interval=200ms",
-                                       env={"SSL_CERT_FILE": str(certificate)}, tls=client_context(certificate))
-        agent = self.new_agent(sim(), f"--tls-cert={certificate}", f"--tls-key={key}", f"--tls-ca={certificate}",
-                               f"--registry=https://127.0.0.1:{registry.port}", registry=registry)
-        agent.tls = client_context(certificate)
-        agent.start().running()
-
-        def probed():
-            return [registry.service(name)["health_status"] for name in (agent.name, agent.server_name)]
-        wait_until(lambda: probed() == ["healthy", "healthy"], 20, "good probes of both entries")
-        self.finish(agent)
-
     def test_the_registry_is_shown_its_token(self):
         tokens = self.write("tokens", "the-agent-0123456789 write\n")
         mine = self.write("mine", "the-agent-0123456789\n")

@@ -4,12 +4,10 @@
 import signal
 import time
 
-from support import http_wire
 from support.bench_process import Bench, describe, even_load
 from support.case import main
 from support.new_connections import NewConnections
-from support.router_process import RouterTest, free_port
-from support.sim_process import CHAT, chat
+from support.router_process import RouterTest
 from support.waiting import let_time_pass, patience, wait_until
 
 FAST = ("--decode-us=2000", "--max-batch=1000", "--num-blocks=0", "--stamp")
@@ -224,19 +222,6 @@ class Upgrade(LifecycleTest):
         done, failures = clients.stop()
         self.assertEqual(failures, [])
         self.assertGreater(done, 100)
-
-    def test_p10_who_comes_first_waits_for_the_addresses_of_names(self):
-        """The kernel takes in connections from the moment that the port is open."""
-        sims = self.start_sims(2)
-        for generation in range(3):
-            port = free_port()
-            router = self.new_router(args=[f"--port={port}"], name=f"router-{generation}")
-            router.set_static(*sims, host="localhost")
-            router.spawn()
-            early = wait_until(lambda at=port: http_wire.Connection(at), 20, "an open port", 0.0005)
-            self.addCleanup(early.close)
-            self.assertEqual(early.request("POST", CHAT, json=chat("first")).status, 200)
-            router.wait_ready()
 
 
 if __name__ == "__main__":

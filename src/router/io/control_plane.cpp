@@ -226,8 +226,6 @@ void ControlPlane::begin_drain() { impl_->draining = true; }
 
 void ControlPlane::stop() { impl_->stop(); }
 
-bool ControlPlane::names_looked_up() const { return impl_->addresses.looked_up(); }
-
 bool ControlPlane::draining() const { return impl_->draining.load(std::memory_order_relaxed); }
 
 void ControlPlane::own_request(OwnRequest request, std::function<void(OwnAnswer)> reply) {

@@ -55,8 +55,6 @@ class ControlPlane : public ControlPort {
   /// Cancels everything; the io_context runs out of this object's work.
   void stop();
 
-  /// Each name of an upstream has been looked up once, with an address or in vain. On the control thread.
-  [[nodiscard]] bool names_looked_up() const;
   /// Any thread.
   [[nodiscard]] bool draining() const;
 

@@ -94,7 +94,7 @@ void UpstreamAddresses::fill(std::vector<Upstream>& upstreams) {
     const auto before = problems_.find(endpoint);
     const bool new_problem = before == problems_.end() || before->second != problem;
     const auto name = names_.find(endpoint.host);
-    const bool still_looking = name != names_.end() && !name->second.looked_up();
+    const bool still_looking = name != names_.end() && name->second.error.empty() && name->second.addresses.empty();
     if (new_problem && !still_looking) {
       log_.warn("an instance cannot be reached",
                 {{"name", upstream.spec.name}, {"url", upstream.spec.url}, {"error", problem}});
@@ -103,10 +103,6 @@ void UpstreamAddresses::fill(std::vector<Upstream>& upstreams) {
   }
   problems_ = std::move(problems);
   std::erase_if(names_, [](const auto& item) { return !item.second.wanted && !item.second.looking; });
-}
-
-bool UpstreamAddresses::looked_up() const {
-  return std::all_of(names_.begin(), names_.end(), [](const auto& item) { return item.second.looked_up(); });
 }
 
 std::string UpstreamAddresses::problem(const Endpoint& endpoint) const {

@@ -32,8 +32,6 @@ class UpstreamAddresses {
 
   /// Sets `addresses` of each, begins to look up names that are new and forgets those that are not there any more.
   void fill(std::vector<Upstream>& upstreams);
-  /// No name is left that was never looked up to an end.
-  [[nodiscard]] bool looked_up() const;
   /// Why an upstream has no address; "" when it has one.
   [[nodiscard]] std::string problem(const Endpoint& endpoint) const;
 
@@ -44,7 +42,6 @@ class UpstreamAddresses {
     TimePoint next{};
     bool looking = false;
     bool wanted = true;
-    [[nodiscard]] bool looked_up() const { return !addresses.empty() || !error.empty(); }
   };
   asio::awaitable<void> run();
   asio::awaitable<void> look_up(std::string host);
