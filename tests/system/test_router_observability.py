@@ -136,6 +136,9 @@ class Metrics(RouterTest):
         self.assertGreaterEqual(failed, 2)
         self.assertEqual(self.value(samples, "retries_total"), failed)
         self.assertEqual(self.value(samples, "attempts_total"), 8 + failed)
+        self.assertEqual(self.value(samples, "upstream_failures_total", **labels, reason="upstream_cut"), 0,
+                         "a series before the first failure, so that this one shows")
+        self.assertEqual(self.value(samples, "upstream_answers_total", **labels, **{"class": "5xx"}), 0)
         self.assertEqual(self.value(samples, "upstream_ejections_total", upstream="sim-0"), 1)
         labels = {"model": MODEL, "upstream": "sim-1", "class": "2xx"}
         self.assertEqual(self.value(samples, "upstream_answers_total", **labels), 8)

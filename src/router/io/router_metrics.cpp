@@ -3,6 +3,7 @@
 #include <set>
 #include <vector>
 
+#include "router/core/retry_policy.hpp"
 #include "router/io/access_log.hpp"
 #include "router/io/exposition_text.hpp"
 #include "router/io/router_settings.hpp"
@@ -38,11 +39,14 @@ Rows collect(const ControlView& view) {
   return rows;
 }
 
+/// `expected`: reasons that have a series from the start. One that begins with its first failure shows no increase.
+template <class Expected>
 void write_reasons(ExpositionText& out, std::string_view labels,
-                   const std::array<std::uint64_t, kFailureReasons>& counts, bool also_zero) {
+                   const std::array<std::uint64_t, kFailureReasons>& counts, const Expected& expected) {
   for (std::size_t i = 1; i < counts.size(); ++i) {
-    if (counts[i] == 0 && !also_zero) continue;
-    out.value(label(labels, "reason", to_string(static_cast<FailureReason>(i))), counts[i]);
+    const auto reason = static_cast<FailureReason>(i);
+    if (counts[i] == 0 && !expected(reason)) continue;
+    out.value(label(labels, "reason", to_string(reason)), counts[i]);
   }
 }
 
@@ -59,12 +63,12 @@ void write_models(ExpositionText& out, const std::vector<ModelRow>& rows) {
   out.counter("infinilm_router_upstream_answers_total", "Answers of instances by class of their status");
   for (const auto& row : rows) {
     for (std::size_t i = 1; i < row.sum.answers.size(); ++i) {
-      if (row.sum.answers[i] == 0) continue;
+      if (i == 1 && row.sum.answers[i] == 0) continue;
       out.value(label(row.labels, "class", std::to_string(i) + "xx"), row.sum.answers[i]);
     }
   }
   out.counter("infinilm_router_upstream_failures_total", "Attempts that failed, by reason");
-  for (const auto& row : rows) write_reasons(out, row.labels, row.sum.failures, false);
+  for (const auto& row : rows) write_reasons(out, row.labels, row.sum.failures, blames_upstream);
   histogram("infinilm_router_ttft_seconds", "From the request to the first byte of its answer's body",
             &SeriesSum::first_byte);
   histogram("infinilm_router_itl_seconds", "Between two pieces of a streamed answer", &SeriesSum::between_chunks);
@@ -125,7 +129,7 @@ void write_router(ExpositionText& out, const ControlView& view) {
   counter("infinilm_router_upstream_connects_total", "Connections made to instances", sum.upstream_connects);
   counter("infinilm_router_upstream_reuses_total", "Requests sent on a kept connection", sum.upstream_reuses);
   out.counter("infinilm_router_refusals_total", "Answers of the router's own instead of an instance's, by reason");
-  write_reasons(out, "", sum.refusals, true);
+  write_reasons(out, "", sum.refusals, [](FailureReason) { return true; });
   gauge("infinilm_router_connections", "Open connections of clients", sum.connections_open);
   gauge("infinilm_router_requests_active", "Requests in progress", sum.requests_active);
   gauge("infinilm_router_buffered_bytes", "Bytes held in memory for requests and slow clients", sum.buffered_bytes);
