@@ -68,7 +68,7 @@ STATUS = {"name": str, "service_type": str, "host": str, "port": int, "pages_por
           "state": str, "status": str, "ready": bool, "running": bool, "pids": [int], "shim_pid": (None, int),
           "state_seconds": float, "up_seconds": (None, float), "ready_seconds": (None, float), "restarts": int,
           "probe_failures": int, "exits": list, "exit_counts": dict, "last_line": str, "models": [str],
-          "load": {"open_connections": (None, int), "rss_bytes": (None, int), "gpu_memory_bytes": (None, int)},
+          "load": {"in_flight": (None, int), "queue": (None, int), "open_connections": (None, int), "rss_bytes": (None, int), "gpu_memory_bytes": (None, int)},
           "registered": {"agent": bool, "engine": bool}, "log_file": str, "log_lines_lost": int,
           "agent_started": str, "uptime": float, "version": str, "timestamp": str}
 
