@@ -1,4 +1,6 @@
 // What /explain says of choices by prefix: of a request that was sent, or of a text that might be.
+#include <cmath>
+
 #include "common/core/query_string.hpp"
 #include "common/core/wire/api_error.hpp"
 #include "router/io/own_pages.hpp"
@@ -8,7 +10,7 @@
 namespace svc::router {
 namespace {
 
-double rounded(double value) { return static_cast<double>(static_cast<std::int64_t>(value * 1000 + 0.5)) / 1000; }
+double rounded(double value) { return std::round(value * 1000) / 1000; }
 
 }  // namespace
 
