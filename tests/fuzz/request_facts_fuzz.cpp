@@ -16,7 +16,7 @@ RequestFacts read(const std::string& body, bool text_bytes, char padding) {
   static FactsReader reader;
   const std::string padded = body + std::string(FactsReader::kPadding, padding);
   RequestFacts facts;
-  reader.read(std::string_view(padded).substr(0, body.size()), router::FactsWanted{text_bytes}, facts);
+  reader.read(std::string_view(padded).substr(0, body.size()), router::FactsWanted{.text_bytes = text_bytes}, facts);
   return facts;
 }
 

@@ -16,7 +16,8 @@ constexpr std::size_t kKeptCapacity = 4U << 20U;
 /// merely of another type, or a string that cannot be unescaped, ends nothing.
 class Walk {
  public:
-  Walk(const FactsWanted& wanted, RequestFacts& facts) : wanted_(wanted), facts_(facts) {}
+  Walk(const FactsWanted& wanted, RequestFacts& facts, PromptParts& parts)
+      : wanted_(wanted), facts_(facts), parts_(parts) {}
 
   bool read_top(od::object top) {
     for (Field field : top) {
@@ -41,9 +42,10 @@ class Walk {
     if (name == "prompt_cache_key") return read_text(value, facts_.prompt_cache_key);
     if (name == "user") return read_text(value, facts_.user);
     if (name == "stream") return read_flag(value, facts_.stream);
-    if (!wanted_.text_bytes) return true;
+    if (!wanted_.text_bytes && !wanted_.prompt) return true;
     if (name == "messages") return read_messages(value);
-    if (name == "prompt") return read_texts(value, prompt_bytes_);
+    if (name == "prompt") return read_prompt(value);
+    if (name == "tools" && wanted_.prompt) return read_raw(value, [&](std::string_view raw) { parts_.set_tools(raw); });
     return true;
   }
 
@@ -78,29 +80,93 @@ class Walk {
     return false;
   }
 
-  bool add_bytes(od::value& value, std::uint64_t& bytes) {
-    std::string_view text;
+  /// `text` is empty when it cannot be unescaped.
+  static bool read_string(od::value& value, std::string_view& text) {
+    text = {};
     const auto error = value.get_string().get(text);
-    if (error == simdjson::SUCCESS) bytes += text.size();
+    if (error != simdjson::SUCCESS) text = {};
     return error == simdjson::SUCCESS || error == simdjson::STRING_ERROR;
   }
 
-  /// A string, or the strings of an array.
-  bool read_texts(od::value value, std::uint64_t& bytes) {
-    bytes = 0;
-    if (is(value, od::json_type::string)) return add_bytes(value, bytes);
-    return each(value, [&](od::value item) { return !is(item, od::json_type::string) || add_bytes(item, bytes); });
+  bool add_text(od::value& value, std::uint64_t& bytes) {
+    std::string_view text;
+    if (!read_string(value, text)) return false;
+    bytes += text.size();
+    if (wanted_.prompt) parts_.add_text(text);
+    return true;
+  }
+
+  /// An array or an object as it stands in the body; others are passed over.
+  template <class Take>
+  bool read_raw(od::value& value, Take take) {
+    std::string_view raw;
+    if (is(value, od::json_type::array)) {
+      od::array array;
+      if (value.get_array().get(array) != simdjson::SUCCESS || array.raw_json().get(raw) != simdjson::SUCCESS)
+        return false;
+      take(raw);
+    } else if (is(value, od::json_type::object)) {
+      od::object object;
+      if (value.get_object().get(object) != simdjson::SUCCESS || object.raw_json().get(raw) != simdjson::SUCCESS) {
+        return false;
+      }
+      take(raw);
+    }
+    return true;
+  }
+
+  /// A string, or an array of strings, of token ids, or of arrays of these.
+  bool read_prompt(od::value value) {
+    prompt_bytes_ = 0;
+    parts_.restart_prompt();
+    const auto add = [&](od::value& item) {
+      std::string_view text;
+      if (!read_string(item, text)) return false;
+      prompt_bytes_ += text.size();
+      if (wanted_.prompt) parts_.add_prompt(text);
+      return true;
+    };
+    if (is(value, od::json_type::string)) return add(value);
+    const char* ids = nullptr;  // the numbers of the array, as they stand there: one piece, not one for each
+    const char* ids_end = nullptr;
+    const bool whole = each(value, [&](od::value item) {
+      if (is(item, od::json_type::string)) return add(item);
+      if (!wanted_.prompt) return true;
+      if (!is(item, od::json_type::number)) {
+        return read_raw(item, [&](std::string_view raw) { parts_.add_prompt(raw); });
+      }
+      const std::string_view token = item.raw_json_token();
+      if (ids == nullptr) ids = token.data();
+      ids_end = token.data() + token.size();
+      return true;
+    });
+    if (ids != nullptr) parts_.add_prompt({ids, static_cast<std::size_t>(ids_end - ids)});
+    return whole;
   }
 
   bool read_messages(od::value value) {
     has_messages_ = is(value, od::json_type::array);
     message_bytes_ = 0;
+    parts_.restart_messages();
     return each(value, [&](od::value message) {
       std::uint64_t bytes = 0;
-      const bool whole = named(message, "content", [&](od::value content) {
-        bytes = 0;
-        if (is(content, od::json_type::string)) return add_bytes(content, bytes);
-        return each(content, [&](od::value part) { return read_part(part, bytes); });
+      if (wanted_.prompt) parts_.begin_message();
+      const bool whole = fields(message, [&](std::string_view name, Field& field) {
+        od::value found;
+        if (name == "content") {
+          bytes = 0;
+          if (field.value().get(found) != simdjson::SUCCESS) return false;
+          if (is(found, od::json_type::string)) return add_text(found, bytes);
+          return each(found, [&](od::value part) { return read_part(part, bytes); });
+        }
+        if (!wanted_.prompt || (name != "role" && name != "tool_calls")) return true;
+        if (field.value().get(found) != simdjson::SUCCESS) return false;
+        if (name == "tool_calls") return read_raw(found, [&](std::string_view raw) { parts_.add_text(raw); });
+        if (!is(found, od::json_type::string)) return true;
+        std::string_view role;
+        if (!read_string(found, role)) return false;
+        parts_.set_role(role);
+        return true;
       });
       message_bytes_ += bytes;
       return whole;
@@ -109,16 +175,28 @@ class Walk {
 
   /// {"type": "text", "text": "..."}; some clients call the text "content".
   bool read_part(od::value part, std::uint64_t& bytes) {
-    if (is(part, od::json_type::string)) return add_bytes(part, bytes);
-    std::uint64_t text = 0;
-    std::uint64_t content = 0;
-    const bool whole = named(part, "text", "content", [&](od::value value, bool first) {
-      std::uint64_t& target = first ? text : content;
-      target = 0;
-      return !is(value, od::json_type::string) || add_bytes(value, target);
+    if (is(part, od::json_type::string)) return add_text(part, bytes);
+    std::string_view text;
+    std::string_view content;
+    const bool whole = fields(part, [&](std::string_view name, Field& field) {
+      const bool named_text = name == "text";
+      const bool opaque = wanted_.prompt && is_opaque(name);
+      if (!named_text && name != "content" && !opaque) return true;
+      od::value value;
+      if (field.value().get(value) != simdjson::SUCCESS) return false;
+      if (opaque) return read_raw(value, [&](std::string_view raw) { parts_.add_opaque(raw); });
+      std::string_view& target = named_text ? text : content;
+      target = {};
+      return !is(value, od::json_type::string) || read_string(value, target);
     });
-    bytes += text > 0 ? text : content;
+    const std::string_view found = text.empty() ? content : text;
+    bytes += found.size();
+    if (wanted_.prompt && !found.empty()) parts_.add_text(found);
     return whole;
+  }
+
+  static bool is_opaque(std::string_view name) {
+    return name == "image_url" || name == "input_audio" || name == "video_url" || name == "file";
   }
 
   template <class Read>
@@ -134,28 +212,25 @@ class Walk {
     return true;
   }
 
+  /// `read` is given each field's name; it returns false when the document cannot be followed.
   template <class Read>
-  bool named(od::value& value, std::string_view first, std::string_view second, Read read) {
+  bool fields(od::value& value, Read read) {
     if (!is(value, od::json_type::object)) return true;
     od::object object;
     if (value.get_object().get(object) != simdjson::SUCCESS) return false;
     for (Field field : object) {
       if (field.error() != simdjson::SUCCESS) return false;
       std::string_view name;
-      // Names of inner objects decide nothing but a size.
-      if (field.unescaped_key().get(name) != simdjson::SUCCESS || (name != first && name != second)) continue;
-      od::value found;
-      if (field.value().get(found) != simdjson::SUCCESS || !read(found, name == first)) return false;
+      // Names of inner objects decide nothing but a size and a preference.
+      if (field.unescaped_key().get(name) != simdjson::SUCCESS) continue;
+      if (!read(name, field)) return false;
     }
     return true;
-  }
-  template <class Read>
-  bool named(od::value& value, std::string_view name, Read read) {
-    return named(value, name, name, [&](od::value found, bool) { return read(found); });
   }
 
   const FactsWanted& wanted_;
   RequestFacts& facts_;
+  PromptParts& parts_;
   bool unreadable_ = false;
   bool has_messages_ = false;
   std::uint64_t message_bytes_ = 0;
@@ -184,6 +259,7 @@ FactsReader::~FactsReader() = default;
 
 void FactsReader::read(std::string_view body, const FactsWanted& wanted, RequestFacts& facts) {
   facts.clear();
+  parts_.clear();
   if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
   const std::size_t first = body.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || body[first] != '{') return;
@@ -193,13 +269,22 @@ void FactsReader::read(std::string_view body, const FactsWanted& wanted, Request
   od::object top;
   if (parser_->parser.iterate(body.data(), body.size(), body.size() + kPadding).get(document) == simdjson::SUCCESS &&
       document.get_object().get(top) == simdjson::SUCCESS) {
-    Walk walk(wanted, facts);
+    Walk walk(wanted, facts, parts_);
     const bool whole = walk.read_top(top);
     facts.text_bytes = walk.text_bytes();
     // Past the object nothing may follow: an engine could read that instead.
     const bool at_end = whole && document.current_location().error() == simdjson::OUT_OF_BOUNDS;
     facts.complete = at_end && !walk.unreadable();
   }
+  if (!wanted.prompt) release();
+}
+
+void FactsReader::shape_prompt(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape) const {
+  parts_.shape(seed, block_bytes, shape);
+}
+
+void FactsReader::release() {
+  parts_.clear();
   if (parser_->parser.capacity() > kKeptCapacity) parser_ = std::make_unique<Parser>();
 }
 

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "router/core/prefix/prompt_parts.hpp"
+
 namespace svc::router {
 
 struct RequestFacts {
@@ -26,6 +28,7 @@ struct RequestFacts {
 /// How far to look.
 struct FactsWanted {
   bool text_bytes = false;  ///< else it stays 0
+  bool prompt = false;      ///< for FactsReader::shape_prompt
 };
 
 /// One per thread; keeps its parser's memory from call to call.
@@ -41,11 +44,17 @@ class FactsReader {
   /// last counts, as in the engines' own parsers; escaped key names count as what they spell.
   void read(std::string_view body, const FactsWanted& wanted, RequestFacts& facts);
 
+  /// The shape of the prompt that the last read() found; it must have wanted it, and its body must still be there.
+  void shape_prompt(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape) const;
+  /// The last body is gone; memory for an unusually large one is given back.
+  void release();
+
   static constexpr std::size_t kPadding = 64;
 
  private:
   struct Parser;
   std::unique_ptr<Parser> parser_;
+  PromptParts parts_;  // views of the body, and of the parser's memory
 };
 
 }  // namespace svc::router

@@ -17,7 +17,7 @@ RequestFacts facts_of(const std::string& body, bool text_bytes = true, char padd
   RequestFacts facts;
   facts.model = "left over";
   facts.complete = facts.stream = true;
-  reader.read(std::string_view(padded).substr(0, body.size()), FactsWanted{text_bytes}, facts);
+  reader.read(std::string_view(padded).substr(0, body.size()), FactsWanted{.text_bytes = text_bytes}, facts);
   return facts;
 }
 

@@ -1,0 +1,128 @@
+#include "router/core/wait_order.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "prefix_fixture.hpp"
+
+namespace svc::router {
+namespace {
+
+constexpr auto kAny = [](std::uint64_t) { return true; };
+
+/// Takes all, in order.
+std::string drained(WaitOrder& order, const WaitRule& rule = {}, double now = 100) {
+  std::string ids;
+  while (const auto id = order.next(at(now), rule, kAny)) {
+    ids += (ids.empty() ? "" : " ") + std::to_string(*id);
+    EXPECT_TRUE(order.take(*id));
+  }
+  EXPECT_TRUE(order.empty());
+  return ids;
+}
+
+TEST(WaitOrder, Plain_IsFirstComeFirstServed) {
+  WaitOrder order;
+  for (std::uint64_t id : {3U, 1U, 2U}) order.add({.id = id});
+  EXPECT_EQ(order.size(), 3U);
+  EXPECT_EQ(drained(order), "1 2 3");
+  EXPECT_FALSE(order.take(1));
+  EXPECT_FALSE(order.remove(1));
+}
+
+TEST(WaitOrder, ShortestFirst_WithAging) {
+  WaitOrder order;
+  const auto fill = [&] {
+    order.add({.id = 1, .since = at(0), .seconds = 2.0});
+    order.add({.id = 2, .since = at(50), .seconds = 0.5});
+    order.add({.id = 3, .since = at(60), .seconds = 0.1});
+  };
+  fill();
+  EXPECT_EQ(drained(order, {.shortest_first = true}), "3 2 1");
+  fill();
+  EXPECT_EQ(drained(order, {.shortest_first = true, .aging = 0.1}), "1 2 3") << "a second of waiting is worth 0.1 s";
+}
+
+TEST(WaitOrder, NotReady_IsPassedOver) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 5; ++id) order.add({.id = id, .seconds = static_cast<double>(id)});
+  EXPECT_EQ(order.next(at(0), {.shortest_first = true}, [](std::uint64_t id) { return id >= 3; }), 3U);
+  EXPECT_EQ(order.next(at(0), {}, [](std::uint64_t) { return false; }), std::nullopt);
+  EXPECT_EQ(order.size(), 5U);
+}
+
+TEST(WaitOrder, Ready_IsAskedABoundedNumberOfTimes) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 2000; ++id) order.add({.id = id, .seconds = 1});
+  for (const bool shortest : {false, true}) {
+    std::size_t asked = 0;
+    EXPECT_EQ(order.next(at(0), {.shortest_first = shortest}, [&](std::uint64_t) { return ++asked, false; }),
+              std::nullopt);
+    EXPECT_EQ(asked, WaitOrder::kMostTried);
+  }
+}
+
+TEST(WaitOrder, Classes_AreServedInOrder_ButLowerOnesStayAlive) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 20; ++id) order.add({.id = id, .priority = Priority::batch});
+  for (std::uint64_t id = 101; id <= 140; ++id) order.add({.id = id, .priority = Priority::interactive});
+  std::size_t batch = 0;
+  for (int turn = 0; turn < 40; ++turn) {
+    const auto id = order.next(at(0), {}, kAny);
+    ASSERT_TRUE(id);
+    if (turn < 10) {
+      EXPECT_GT(*id, 100U);
+    }
+    batch += *id <= 100 ? 1U : 0U;
+    order.take(*id);
+  }
+  EXPECT_GE(batch, 3U);
+  EXPECT_LE(batch, 4U);
+}
+
+TEST(WaitOrder, Keys_TakeTurns_SoThatAFloodIsItsOwnersWait) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 100; ++id) order.add({.id = id, .owner = 7, .seconds = 0.1});
+  order.add({.id = 101, .owner = 8, .seconds = 0.1});
+  order.add({.id = 102, .owner = 8, .seconds = 0.1});
+  std::vector<std::uint64_t> first;
+  for (int turn = 0; turn < 5; ++turn) {
+    first.push_back(*order.next(at(0), {}, kAny));
+    order.take(first.back());
+  }
+  EXPECT_NE(std::find(first.begin(), first.end(), 101U), first.end());
+  EXPECT_NE(std::find(first.begin(), first.end(), 102U), first.end());
+}
+
+TEST(WaitOrder, NewKey_DoesNotGetTheTurnsThatItNeverWaitedFor) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 200; ++id) order.add({.id = id, .owner = 7});
+  for (int turn = 0; turn < 100; ++turn) order.take(*order.next(at(0), {}, kAny));
+  for (std::uint64_t id = 201; id <= 300; ++id) order.add({.id = id, .owner = 8});
+  std::size_t newcomers = 0;
+  for (int turn = 0; turn < 20; ++turn) {
+    const auto id = *order.next(at(0), {}, kAny);
+    newcomers += id > 200 ? 1U : 0U;
+    order.take(id);
+  }
+  EXPECT_NEAR(static_cast<double>(newcomers), 10, 1);
+}
+
+TEST(WaitOrder, OwnerWhoseInstancesAreBusy_DoesNotHideTheOthers) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 500; ++id) order.add({.id = id, .owner = 7});
+  order.add({.id = 501, .owner = 8});
+  EXPECT_EQ(order.next(at(0), {}, [](std::uint64_t id) { return id > 500; }), 501U);
+}
+
+TEST(Priority, Names_AreReadInAnyCase) {
+  EXPECT_EQ(parse_priority("Batch"), Priority::batch);
+  EXPECT_EQ(parse_priority("default"), Priority::standard);
+  EXPECT_EQ(parse_priority("INTERACTIVE"), Priority::interactive);
+  EXPECT_EQ(parse_priority("urgent"), std::nullopt);
+  EXPECT_EQ(parse_priority(""), std::nullopt);
+}
+
+}  // namespace
+}  // namespace svc::router
