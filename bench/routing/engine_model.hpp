@@ -20,6 +20,8 @@ struct EngineModel {
   std::uint64_t kv_tokens = 800'000;
   double speed = 1;  ///< all times are divided by it
 
+  bool operator==(const EngineModel&) const = default;
+
   /// `pairs`: sum over the step's prefill tokens of the context that each attends to. `context`: sum of the contexts of
   /// the decoding requests.
   [[nodiscard]] double step(std::uint64_t prefill, double pairs, std::uint64_t batch, std::uint64_t context) const {

@@ -21,6 +21,9 @@ std::unique_ptr<Policy> make_block_cost(const Fleet& fleet);
 std::unique_ptr<Policy> make_double_block_cost(const Fleet& fleet);
 std::unique_ptr<Policy> make_product(const Fleet& fleet);
 
+std::unique_ptr<Policy> make_prefix_aware(const Fleet& fleet);
+std::unique_ptr<Policy> make_prefix_aware_hold(const Fleet& fleet);
+
 std::unique_ptr<Policy> make_oracle(const Fleet& fleet);
 
 /// Virtual seconds as the product's clock; its zero is not the sentinel of "never".

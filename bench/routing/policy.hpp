@@ -12,6 +12,7 @@
 
 #include "bench/routing/engine.hpp"
 #include "bench/routing/trace.hpp"
+#include "router/core/prefix/prefix_policy.hpp"
 
 namespace svc::routing {
 
@@ -55,11 +56,12 @@ class Policy {
 /// What a policy may know of its surroundings.
 struct Fleet {
   const std::vector<Engine>& engines;  ///< for rules that are given their exact state
-  const EngineModel& model;
+  std::uint64_t kv_tokens;             ///< that each engine says it has
   std::uint32_t block_tokens;
-  std::uint64_t seed;  ///< of the dice for ties
+  router::PrefixSettings prefix;  ///< of the router's own policy
+  std::uint64_t seed;             ///< of the dice for ties
 
-  [[nodiscard]] std::size_t kv_blocks() const { return model.kv_tokens / block_tokens; }
+  [[nodiscard]] std::size_t kv_blocks() const { return kv_tokens / block_tokens; }
 };
 
 struct PolicyKind {

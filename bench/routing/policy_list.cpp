@@ -21,6 +21,9 @@ constexpr std::array kKinds = {
                make_block_cost},
     PolicyKind{"dynamo_w2", "Dynamo, w = 2", "the same, prefill counting twice", false, make_double_block_cost},
     PolicyKind{"lmetric", "LMetric", "prefill tokens times requests", false, make_product},
+    PolicyKind{"prefix_aware", "**prefix_aware**", "the router's prefix_aware", false, make_prefix_aware},
+    PolicyKind{"prefix_aware+hold", "**prefix_aware, hold**", "the same, holding requests back in the router", false,
+               make_prefix_aware_hold},
     PolicyKind{"oracle", "greedy oracle", "exact caches, queues and answer lengths", true, make_oracle},
 };
 

@@ -15,7 +15,8 @@ class Simulation {
   Simulation(const Trace& trace, const PolicyKind& kind, const RunSettings& settings)
       : trace_(trace),
         settings_(settings),
-        fleet_{engines_, settings_.model, trace.block_tokens, settings.seed},
+        fleet_{engines_, settings.stated_kv_tokens > 0 ? settings.stated_kv_tokens : settings.model.kv_tokens,
+               trace.block_tokens, settings.prefix, settings.seed},
         poll_at_(kNever) {
     for (std::size_t i = 0; i < settings.engines; ++i) {
       auto model = settings.model;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,8 @@ struct Trace {
   std::uint32_t block_tokens = 512;
   std::vector<Request> rows;
   std::vector<BlockId> block_ids;
+  std::map<std::size_t, double> saturation;  ///< engines -> rate at which round robin saturates them; what is known
+  std::size_t recorded_engines = 0;          ///< of an access log: upstreams that answered
   std::size_t left_out = 0;  ///< rows that say too little: not finished, or without counts of tokens
 
   [[nodiscard]] Blocks blocks(const Request& request) const {
@@ -43,7 +46,7 @@ struct Trace {
 
 /// What the text of a file is, told by its first line.
 enum class TraceFormat : std::uint8_t {
-  tr,        ///< `#trace NAME block=B rows=N`, then `t,in,out,session,after,think,id ranges`
+  tr,        ///< `#trace NAME block=B rows=N`, then `t,in,out,session,after,think,id ranges`; also `saturation=N:R,...`
   mooncake,  ///< JSON lines with timestamp (ms), input_length, output_length, hash_ids
   azure,     ///< CSV with TIMESTAMP, ContextTokens, GeneratedTokens
   access_log,  ///< JSON lines of infinilm-router with `access_log: json`

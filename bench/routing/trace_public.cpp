@@ -1,6 +1,5 @@
 // The published forms: Mooncake's JSON lines and Azure's CSV.
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "bench/routing/trace_text.hpp"
@@ -26,24 +25,6 @@ std::optional<std::uint32_t> count_of(const nlohmann::json& object, const char* 
   const auto found = object.find(key);
   if (found == object.end() || !found->is_number_unsigned() || *found > (1U << 28U)) return std::nullopt;
   return found->get<std::uint32_t>();
-}
-
-/// "2023-11-16 18:17:03.9799600" as seconds since 1970.
-std::optional<double> seconds_of(std::string_view stamp) {
-  const auto day = take_field(stamp, ' ');
-  if (day.size() != 10 || stamp.size() < 8 || stamp[2] != ':' || stamp[5] != ':') return std::nullopt;
-  const auto year = to_number<int>(day.substr(0, 4));
-  const auto month = to_number<unsigned>(day.substr(5, 2));
-  const auto date = to_number<unsigned>(day.substr(8, 2));
-  const auto hour = to_number<unsigned>(stamp.substr(0, 2));
-  const auto minute = to_number<unsigned>(stamp.substr(3, 2));
-  const auto second = to_number<double>(stamp.substr(6));
-  if (!year || !month || !date || !hour || !minute || !second) return std::nullopt;
-  const std::chrono::year_month_day calendar{std::chrono::year(*year), std::chrono::month(*month),
-                                             std::chrono::day(*date)};
-  if (!calendar.ok()) return std::nullopt;
-  const auto days = std::chrono::sys_days(calendar).time_since_epoch().count();
-  return static_cast<double>(days) * 86400 + *hour * 3600 + *minute * 60 + *second;
 }
 
 }  // namespace
@@ -87,7 +68,7 @@ Result<Trace> parse_azure(std::string_view text, const std::string& name) {
   BlockId next = 0;
   std::vector<BlockId> blocks;
   while (auto line = lines.next()) {
-    const auto stamp = seconds_of(take_field(*line, ','));
+    const auto stamp = stamp_seconds(take_field(*line, ','), ' ');
     const auto in = to_number<std::uint32_t>(take_field(*line, ','));
     const auto out = to_number<std::uint32_t>(*line);
     if (!stamp || !in || !out || *in > (1U << 28U) || *out > (1U << 28U)) {

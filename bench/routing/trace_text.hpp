@@ -19,6 +19,9 @@ namespace svc::routing {
 /// `rows` are in order of time.
 void spread_ticks(std::vector<Request>& rows);
 
+/// Seconds since 1970 of "2023-11-16 18:17:03.9799600", or with 'T' as separator and a Z at the end.
+[[nodiscard]] std::optional<double> stamp_seconds(std::string_view stamp, char separator);
+
 /// The lines of a text without their ends, counted from 1; empty ones are left out.
 class TextLines {
  public:

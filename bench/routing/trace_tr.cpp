@@ -12,7 +12,20 @@ struct Header {
   std::string name;
   std::uint32_t block_tokens = 512;
   std::optional<std::size_t> rows;
+  std::map<std::size_t, double> saturation;
 };
+
+/// "4:0.35,8:0.69"
+bool parse_saturation(std::string_view text, std::map<std::size_t, double>& out) {
+  while (!text.empty()) {
+    auto pair = take_field(text, ',');
+    const auto engines = to_number<std::size_t>(take_field(pair, ':'));
+    const auto rate = to_number<double>(pair);
+    if (!engines || !rate || !std::isfinite(*rate) || *rate <= 0) return false;
+    out[*engines] = *rate;
+  }
+  return true;
+}
 
 std::optional<Header> parse_header(std::string_view line) {
   Header header;
@@ -22,7 +35,9 @@ std::optional<Header> parse_header(std::string_view line) {
     auto word = take_field(line, ' ');
     const auto key = take_field(word, '=');
     const auto value = to_number<std::uint32_t>(word);
-    if (key == "block" && value && *value > 0) {
+    if (key == "saturation") {
+      if (!parse_saturation(word, header.saturation)) return std::nullopt;
+    } else if (key == "block" && value && *value > 0) {
       header.block_tokens = *value;
     } else if (key == "rows" && value) {
       header.rows = *value;
@@ -52,10 +67,11 @@ bool parse_ranges(std::string_view text, std::vector<BlockId>& out) {
 Result<Trace> parse_tr(std::string_view text, const std::string& name) {
   TextLines lines(text);
   const auto header = parse_header(*lines.next());
-  if (!header) return lines.wrong(name, "block must be a number above 0, and rows a number");
+  if (!header) return lines.wrong(name, "expected #trace NAME block=NUMBER rows=NUMBER, and perhaps saturation=ENGINES:RATE,...");
   Trace trace;
   trace.name = header->name;
   trace.block_tokens = header->block_tokens;
+  trace.saturation = header->saturation;
   std::vector<BlockId> blocks;
   while (auto line = lines.next()) {
     const auto at = to_number<double>(take_field(*line, ','));
