@@ -54,8 +54,8 @@ int replay_command(int argc, char** argv) {
   const auto ran = routing::run_matrix(*trace, options, [&](const routing::Cell& cell) { cells.push_back(cell); });
   if (!ran) return complain(ran.error().to_string(), 1);
   const auto before = routing::recorded(*trace);
-  Json report = {{"mode", "replay"}, {"trace", trace->name}, {"requests", trace->rows.size()},
-                 {"left_out", trace->left_out}};
+  Json report = {
+      {"mode", "replay"}, {"trace", trace->name}, {"requests", trace->rows.size()}, {"left_out", trace->left_out}};
   if (before) report["recorded"] = recorded_json(*before);
   report["runs"] = Json::array();
   for (const auto& cell : cells) report["runs"].push_back(to_json(cell));

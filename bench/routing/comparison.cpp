@@ -14,7 +14,8 @@ class Lines {
   explicit Lines(std::size_t name_width) : name_width_(static_cast<int>(name_width)) { text_ << std::fixed; }
 
   void head() {
-    text_ << std::setw(7) << "engines" << std::setw(8) << "load" << std::setw(8) << "rate" << "  ";
+    text_ << std::setw(7) << "engines" << std::setw(8) << "load" << std::setw(8) << "rate"
+          << "  ";
     name("policy");
     for (const auto* title : {"ttft", "p50", "p99", "slo %", "ms/token", "latency", "p99", "held", "cached %"}) {
       text_ << std::setw(kNumber) << title;

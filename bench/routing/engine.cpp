@@ -75,10 +75,9 @@ void Engine::end_prefill(Prefill& prefill, Progress& progress) {
     progress.ended.push_back(job.row);
     return;
   }
-  const Decode decode{step_ + job.out - 1, job, prefill.shared, prefill.reserved,
-                      prefill.admitted};
+  const Decode decode{step_ + job.out - 1, job, prefill.shared, prefill.reserved, prefill.admitted};
   const auto place = std::find_if(decodes_.rbegin(), decodes_.rend(),
-                                  [&](const Decode& other) { return other.last_step >= decode.last_step; });
+                                  [&](const Decode& other) { return other.last_step > decode.last_step; });
   decodes_.insert(place.base(), decode);
   decode_context_ += std::uint64_t{job.in} + 1;
 }

@@ -57,12 +57,15 @@ class Engine {
   [[nodiscard]] std::size_t decoding() const { return decodes_.size(); }
   [[nodiscard]] std::size_t active() const { return waiting_.size() + prefills_.size() + decodes_.size(); }
   /// Share of its cache that is in use.
-  [[nodiscard]] double kv_usage() const { return static_cast<double>(reserved()) / static_cast<double>(model_.kv_tokens); }
+  [[nodiscard]] double kv_usage() const {
+    return static_cast<double>(reserved()) / static_cast<double>(model_.kv_tokens);
+  }
   [[nodiscard]] std::size_t cached_depth(Blocks blocks) const { return cache_.depth(blocks); }
   /// Of those that are computed or will be, once all requests that are here now have had their turn.
   [[nodiscard]] std::size_t expected_depth(Blocks blocks) const;
   /// When the job's first token would come if it were enqueued now: the very steps that would follow, with the true
-  /// lengths of all answers. What is evicted meanwhile is not looked at. Needs `foresight`.
+  /// lengths of all answers. Blocks that are evicted meanwhile, or that come a step too late for a request right behind,
+  /// are taken to be there. Needs `foresight`.
   [[nodiscard]] double first_token_if(double now, const Job& job) const;
 
   /// Tokens of prompts that were computed, and that were found in the cache.
@@ -117,7 +120,7 @@ class Engine {
   std::uint64_t private_ = 0;   // tokens that are reserved and no shared block
   std::uint64_t admitted_ = 0;  // sum over prefills and decodes
   std::uint64_t computed_ = 0;
-  std::uint64_t step_ = 0;      // that runs
+  std::uint64_t step_ = 0;       // that runs
   std::uint64_t run_steps_ = 1;  // of the run that began with it
   double run_began_ = 0;
   double step_ends_ = std::numeric_limits<double>::infinity();

@@ -49,7 +49,9 @@ class EngineForecast {
   };
   struct Answer {
     std::uint64_t last_step, tokens, admitted;
-    bool operator<(const Answer& other) const { return last_step > other.last_step; }  // for a heap: first to end on top
+    bool operator<(const Answer& other) const {
+      return last_step > other.last_step;
+    }  // for a heap: first to end on top
   };
 
   [[nodiscard]] const EngineModel& model() const { return engine_.model_; }
@@ -143,6 +145,8 @@ class EngineForecast {
   std::vector<Answer> answers_;  // heap: of prompts that ended in the forecast
 };
 
-double Engine::first_token_if(double now, const Job& job) const { return EngineForecast(*this, now, job).first_token(); }
+double Engine::first_token_if(double now, const Job& job) const {
+  return EngineForecast(*this, now, job).first_token();
+}
 
 }  // namespace svc::routing

@@ -11,9 +11,9 @@ namespace svc::routing {
 class LaneBook {
  public:
   struct Lane {
-    std::uint64_t active = 0;     ///< requests sent and not ended
-    double prefill_tokens = 0;    ///< of requests without a first token: what their cache did not save
-    BlockCache index;             ///< blocks of what was sent there
+    std::uint64_t active = 0;   ///< requests sent and not ended
+    double prefill_tokens = 0;  ///< of requests without a first token: what their cache did not save
+    BlockCache index;           ///< blocks of what was sent there
   };
 
   explicit LaneBook(const Fleet& fleet) : lanes_(fleet.engines.size()), index_blocks_(fleet.kv_blocks()) {}

@@ -10,7 +10,8 @@ int main(int argc, char** argv) {
   CLI::App app("Runs a trace of requests against fleets of engines in virtual time, with one policy after the other.",
                "routing-bench");
   Options options;
-  app.add_option("trace", options.trace, "A .tr, Mooncake, Azure or access log file, packed by gzip or not")->required();
+  app.add_option("trace", options.trace, "A .tr, Mooncake, Azure or access log file, packed by gzip or not")
+      ->required();
   app.add_option("--seeds", options.seeds, "Runs of each policy, with other dice for ties")->capture_default_str();
   add_options(app, options);
   app.footer(policy_help());

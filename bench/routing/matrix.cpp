@@ -17,7 +17,9 @@ std::vector<std::size_t> fleets(const Trace& trace, const Options& options) {
 
 nlohmann::ordered_json to_json(const Times& times) {
   const auto rounded = [](double seconds) { return std::round(seconds * 1e6) / 1e6; };
-  return {{"mean", rounded(times.mean)}, {"p50", rounded(times.p50)}, {"p90", rounded(times.p90)},
+  return {{"mean", rounded(times.mean)},
+          {"p50", rounded(times.p50)},
+          {"p90", rounded(times.p90)},
           {"p99", rounded(times.p99)}};
 }
 
@@ -57,7 +59,7 @@ Result<void> run_matrix(const Trace& trace, const Options& options, const std::f
       for (const auto* policy : *policies) {
         for (std::uint64_t more = 0; more < options.seeds; ++more) {
           settings.seed = options.settings.seed + more;
-          Cell cell{trace.name, engines, by_load ? std::optional(step) : std::nullopt, settings.rate, policy,
+          Cell cell{trace.name,    engines, by_load ? std::optional(step) : std::nullopt, settings.rate, policy,
                     settings.seed, {}};
           cell.summary = summarise(trace, settings.model, simulate(trace, *policy, settings));
           done(cell);

@@ -17,13 +17,13 @@ struct Times {
 
 struct Summary {
   std::size_t requests = 0;
-  Times first_token;   ///< from the arrival: what was held counts
-  Times per_token;     ///< between tokens, mean of each request of two tokens or more
-  Times latency;       ///< from the arrival to the last token
-  Times held;          ///< from the arrival until it was sent
-  double slo = 0;      ///< share: first token within max(2 s, 1.5 x its prefill on an empty engine), 200 ms a token
-  double hits = 0;     ///< share of prompt tokens that were found in a cache
-  double imbalance = 0;  ///< most prefilled tokens of an engine over the mean
+  Times first_token;       ///< from the arrival: what was held counts
+  Times per_token;         ///< between tokens, mean of each request of two tokens or more
+  Times latency;           ///< from the arrival to the last token
+  Times held;              ///< from the arrival until it was sent
+  double slo = 0;          ///< share: first token within max(2 s, 1.5 x its prefill on an empty engine), 200 ms a token
+  double hits = 0;         ///< share of prompt tokens that were found in a cache
+  double imbalance = 0;    ///< most prefilled tokens of an engine over the mean
   double output_rate = 0;  ///< tokens a second, over the time of the arrivals
 };
 

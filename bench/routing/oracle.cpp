@@ -19,9 +19,8 @@ class Oracle : public Policy {
       const auto& engine = fleet_.engines[i];
       const auto cached = engine.expected_depth(arrival.blocks) * fleet_.block_tokens;
       const auto prefill = engine.model().prefill(job.in, std::min<std::uint64_t>(cached, job.in - 1));
-      least.offer(engine.first_token_if(now, job) - now +
-                      kDisturbance * prefill * static_cast<double>(engine.decoding()),
-                  i);
+      least.offer(
+          engine.first_token_if(now, job) - now + kDisturbance * prefill * static_cast<double>(engine.decoding()), i);
     }
     return least.engine();
   }

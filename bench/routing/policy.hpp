@@ -66,9 +66,9 @@ struct Fleet {
 
 struct PolicyKind {
   std::string_view name;
-  std::string_view title;   ///< for tables
+  std::string_view title;    ///< for tables
   std::string_view explain;  ///< one line of help
-  bool foresight = false;   ///< asks engines for forecasts
+  bool foresight = false;    ///< asks engines for forecasts
   std::unique_ptr<Policy> (*make)(const Fleet& fleet) = nullptr;
 };
 [[nodiscard]] std::span<const PolicyKind> policy_kinds();

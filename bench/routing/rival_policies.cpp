@@ -75,8 +75,7 @@ class Gateway : public BookedPolicy {
 /// cache.
 class BlockCost : public BookedPolicy {
  public:
-  BlockCost(const Fleet& fleet, double weight)
-      : BookedPolicy(fleet), weight_(weight), in_use_(fleet.engines.size()) {}
+  BlockCost(const Fleet& fleet, double weight) : BookedPolicy(fleet), weight_(weight), in_use_(fleet.engines.size()) {}
 
  private:
   EngineIndex pick(const Arrival& arrival) override {

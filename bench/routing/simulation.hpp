@@ -12,8 +12,8 @@ namespace svc::routing {
 struct RunSettings {
   EngineModel model;
   std::size_t engines = 8;
-  std::vector<double> speeds;  ///< of the engines in turn, relative; empty: all 1
-  double rate = 1;             ///< times are divided by it: arrivals and think times
+  std::vector<double> speeds;          ///< of the engines in turn, relative; empty: all 1
+  double rate = 1;                     ///< times are divided by it: arrivals and think times
   std::uint64_t stated_kv_tokens = 0;  ///< what the router is told of an engine's cache; 0: the truth
   router::PrefixSettings prefix;
   std::uint64_t seed = 1;
@@ -28,7 +28,7 @@ struct Passage {
 
 struct RunResult {
   std::vector<Passage> passages;
-  std::vector<std::uint32_t> order;             ///< rows as they arrived
+  std::vector<std::uint32_t> order;            ///< rows as they arrived
   std::vector<std::uint64_t> computed_tokens;  ///< prefilled, of each engine
 };
 

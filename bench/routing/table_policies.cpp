@@ -62,6 +62,8 @@ std::unique_ptr<Policy> make_random(const Fleet& fleet) { return std::make_uniqu
 std::unique_ptr<Policy> make_least_connections(const Fleet& fleet) {
   return std::make_unique<TablePolicy>(fleet, Method::least_connections);
 }
-std::unique_ptr<Policy> make_session(const Fleet& fleet) { return std::make_unique<TablePolicy>(fleet, Method::session); }
+std::unique_ptr<Policy> make_session(const Fleet& fleet) {
+  return std::make_unique<TablePolicy>(fleet, Method::session);
+}
 
 }  // namespace svc::routing

@@ -32,13 +32,14 @@ Result<TraceFormat> format_of(std::string_view text, const std::string& name) {
   if (!first) return invalid(name + " is empty");
   if (first->starts_with("#trace ")) return TraceFormat::tr;
   if (first->starts_with("TIMESTAMP,")) return TraceFormat::azure;
-  if (first->starts_with("{")) {
-    const bool mooncake = first->find("\"input_length\"") != std::string_view::npos;
-    return mooncake ? TraceFormat::mooncake : TraceFormat::access_log;
-  }
-  return invalid(name +
-                 " is no trace: its first line begins neither with \"#trace \" nor \"TIMESTAMP,\" nor \"{\" (an access "
-                 "log must be in the form json: --access-log json)");
+  if (first->starts_with("{") && first->find("\"input_length\"") != std::string_view::npos)
+    return TraceFormat::mooncake;
+  // Beside its other lines, in whichever form.
+  if (text.find("\"logger\":\"access\"") != std::string_view::npos) return TraceFormat::access_log;
+  return invalid(
+      name +
+      " is no trace: it does not begin as a .tr file (\"#trace \"), Mooncake's or Azure's, and has no line of "
+      "an access log (the router writes them with --access-log json)");
 }
 
 Result<void> check_rows(const Trace& trace, const std::string& name) {
@@ -88,7 +89,7 @@ Result<Trace> parse_trace(std::string_view text, const std::string& name) {
       case TraceFormat::tr: return parse_tr(text, name);
       case TraceFormat::mooncake: return parse_mooncake(text, name);
       case TraceFormat::azure: return parse_azure(text, name);
-      case TraceFormat::access_log: return parse_access_log(text, name);
+      case TraceFormat::access_log: return Result<Trace>(parse_access_log(text));
     }
     return Result<Trace>(internal_error("no such format"));
   }();
@@ -100,19 +101,23 @@ Result<Trace> parse_trace(std::string_view text, const std::string& name) {
 Result<Trace> read_trace(const std::string& path) {
   // Reads what is not packed as it is.
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  if (file == nullptr) return io_failed("cannot open " + path, std::string(strerror(errno)));
+  if (file == nullptr) return io_failed("cannot open " + path, std::strerror(errno));
   std::string text;
   std::array<char, 1U << 16U> buffer;
   for (;;) {
     const int got = gzread(file.get(), buffer.data(), buffer.size());
     if (got < 0) {
       int code = 0;
-      return io_failed("cannot read " + path, gzerror(file.get(), &code));
+      const std::string problem = gzerror(file.get(), &code);
+      return io_failed("cannot read " + path, code == Z_ERRNO ? std::strerror(errno) : problem);
     }
     if (got == 0) break;
     text.append(buffer.data(), static_cast<std::size_t>(got));
     if (text.size() > kMostBytes) return too_large(path + " has more than 4 GiB of text");
   }
+  int code = 0;
+  const std::string problem = gzerror(file.get(), &code);
+  if (code != Z_OK) return io_failed("cannot read " + path + " to its end", problem);
   return parse_trace(text, path);
 }
 

@@ -18,10 +18,10 @@ namespace svc::routing {
 struct Request {
   static constexpr std::uint32_t kNobody = ~std::uint32_t{0};
 
-  double at = 0;               ///< seconds from the begin of the trace; of no meaning with `after`
-  std::uint32_t in = 1;        ///< tokens of the prompt, at least 1
-  std::uint32_t out = 1;       ///< tokens of the answer, at least 1
-  std::uint64_t session = 0;   ///< of the client; 0 = none
+  double at = 0;                  ///< seconds from the begin of the trace; of no meaning with `after`
+  std::uint32_t in = 1;           ///< tokens of the prompt, at least 1
+  std::uint32_t out = 1;          ///< tokens of the answer, at least 1
+  std::uint64_t session = 0;      ///< of the client; 0 = none
   std::uint32_t after = kNobody;  ///< row of the request whose end it waits for
   double think = 0;               ///< seconds between that end and its coming
   std::uint32_t blocks_begin = 0, blocks_count = 0;
@@ -35,7 +35,7 @@ struct Trace {
   std::vector<BlockId> block_ids;
   std::map<std::size_t, double> saturation;  ///< engines -> rate at which round robin saturates them; what is known
   std::size_t recorded_engines = 0;          ///< of an access log: upstreams that answered
-  std::size_t left_out = 0;  ///< rows that say too little: not finished, or without counts of tokens
+  std::size_t left_out = 0;                  ///< rows that say too little: not finished, or without counts of tokens
 
   [[nodiscard]] Blocks blocks(const Request& request) const {
     return Blocks(block_ids).subspan(request.blocks_begin, request.blocks_count);

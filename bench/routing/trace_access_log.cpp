@@ -6,6 +6,7 @@
 #include <set>
 
 #include "bench/routing/trace_text.hpp"
+#include "router/core/prefix/token_ratio.hpp"
 
 namespace svc::routing {
 namespace {
@@ -14,6 +15,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kHexDigits = 8;  // of a block in `prefix`
 constexpr std::uint32_t kMostTokens = 1U << 28U;
+constexpr double kBytesPerToken = router::TokenRatio::kLatin;  // of prompts, when no request of the log tells
 
 /// "48640/4096:0a1b2c3d4e5f6071": a prompt of 48,640 units, and the hash of each 4,096 of them with all before it.
 struct Prefix {
@@ -66,7 +68,11 @@ class Ratio {
     tokens_ += tokens;
     bytes_ += bytes;
   }
+  /// 0: nobody knows.
   [[nodiscard]] double tokens(double bytes) const { return bytes_ > 0 ? bytes * tokens_ / bytes_ : 0; }
+  [[nodiscard]] double tokens_or(double bytes, double bytes_per_token) const {
+    return bytes_ > 0 ? tokens(bytes) : bytes / bytes_per_token;
+  }
 
  private:
   double tokens_ = 0, bytes_ = 0;
@@ -104,7 +110,7 @@ std::uint32_t tokens(double value) {
 
 }  // namespace
 
-Result<Trace> parse_access_log(std::string_view log, const std::string& name) {
+Trace parse_access_log(std::string_view log) {
   Trace trace;
   trace.name = "access log";
   std::vector<Line> rows;
@@ -126,17 +132,13 @@ Result<Trace> parse_access_log(std::string_view log, const std::string& name) {
     (row->stream ? streamed : plain).add(row->out, row->bytes_out);
     rows.push_back(std::move(*row));
   }
-  if (rows.empty() && trace.left_out == 0) {
-    return invalid(name + " has no line of an access log (the router writes them with --access-log json)");
-  }
   std::stable_sort(rows.begin(), rows.end(), [](const Line& a, const Line& b) { return a.at < b.at; });
   const auto with_prefix = std::find_if(rows.begin(), rows.end(), [](const Line& row) { return row.prefix.step > 0; });
   if (with_prefix != rows.end()) {
-    const double block = units.tokens(with_prefix->prefix.step);
-    trace.block_tokens = tokens(block > 0 ? block : with_prefix->prefix.step / 4);
+    trace.block_tokens = tokens(units.tokens_or(with_prefix->prefix.step, kBytesPerToken));
   }
   for (auto& row : rows) {
-    const double in = row.in > 0 ? row.in : prompts.tokens(row.bytes_in);
+    const double in = row.in > 0 ? row.in : prompts.tokens_or(row.bytes_in, kBytesPerToken);
     const double out = row.out > 0 ? row.out : (row.stream ? streamed : plain).tokens(row.bytes_out);
     if (in <= 0 || out <= 0) {
       ++trace.left_out;

@@ -13,7 +13,8 @@ namespace svc::routing {
 [[nodiscard]] Result<Trace> parse_tr(std::string_view text, const std::string& name);
 [[nodiscard]] Result<Trace> parse_mooncake(std::string_view text, const std::string& name);
 [[nodiscard]] Result<Trace> parse_azure(std::string_view text, const std::string& name);
-[[nodiscard]] Result<Trace> parse_access_log(std::string_view text, const std::string& name);
+/// Lines that are not of an access log are passed over.
+[[nodiscard]] Trace parse_access_log(std::string_view text);
 
 /// Requests whose stamps are equal came within one tick of a coarse clock: spreads them evenly over it, in their order.
 /// `rows` are in order of time.

@@ -67,7 +67,8 @@ bool parse_ranges(std::string_view text, std::vector<BlockId>& out) {
 Result<Trace> parse_tr(std::string_view text, const std::string& name) {
   TextLines lines(text);
   const auto header = parse_header(*lines.next());
-  if (!header) return lines.wrong(name, "expected #trace NAME block=NUMBER rows=NUMBER, and perhaps saturation=ENGINES:RATE,...");
+  if (!header)
+    return lines.wrong(name, "expected #trace NAME block=NUMBER rows=NUMBER, and perhaps saturation=ENGINES:RATE,...");
   Trace trace;
   trace.name = header->name;
   trace.block_tokens = header->block_tokens;
