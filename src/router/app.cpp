@@ -60,6 +60,7 @@ class RouterApp : public DaemonApp {
     ControlParts parts;
     parts.publish = [this](std::shared_ptr<const RoutingTable> table) {
       view_known_ = table->view_known();
+      plane_->prefix.publish(table);
       for (auto& thread : threads_) {
         thread->publish(table);
       }

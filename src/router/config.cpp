@@ -15,8 +15,10 @@ namespace {
 
 using nlohmann::json;
 
-const std::vector<std::string> kMethods = {"round_robin", "weighted", "least_connections", "least_conn", "ip_hash",
-                                           "random",      "session"};
+constexpr std::size_t kHoldQueue = 1024;  // of a model, with `hold` and no queue_size
+
+const std::vector<std::string> kMethods = {"round_robin", "weighted", "least_connections", "least_conn",
+                                           "ip_hash",     "random",   "session",           "prefix_aware"};
 
 Result<void> read_models(const json& models, BalancingSettings& balancing) {
   static constexpr std::array<std::string_view, 1> kKeys{"load_balancing_method"};
@@ -154,6 +156,10 @@ Result<void> RouterConfig::validate() {
   c.balancing.slow_start = c.slow_start;
   c.balancing.load_bound = c.load_bound;
   c.balancing.size_threshold = c.cache_type_routing_threshold;
+  c.balancing.prefix = c.prefix;
+  c.queue.rule = {.shortest_first = c.prefix.hold, .aging = c.prefix.aging};
+  // Holding is waiting: without a size of its own the queue gets one.
+  if (c.prefix.hold && c.queue.max_waiting == 0) c.queue.max_waiting = kHoldQueue;
   for (const auto& check : {check_words(c), check_times_and_sizes(c), follow_aliases(), read_static_file()}) {
     if (!check) return check;
   }

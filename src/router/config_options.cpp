@@ -42,7 +42,8 @@ void add_discovery(OptionTable& table, RouterSettings& c) {
 void add_balancing(OptionTable& table, RouterSettings& c) {
   table
       .choice("load_balancing_method", c.load_balancing_method,
-              {"round_robin", "weighted", "least_connections", "least_conn", "ip_hash", "random", "session"},
+              {"round_robin", "weighted", "least_connections", "least_conn", "ip_hash", "random", "session",
+               "prefix_aware"},
               "how an instance is chosen; the file's `models` may name others for single models")
       .text_map("model_aliases", c.model_aliases,
                 "names of models that clients may use, each with the one it stands for")
@@ -54,6 +55,17 @@ void add_balancing(OptionTable& table, RouterSettings& c) {
       .integer("cache_type_routing_threshold", c.cache_type_routing_threshold, 0, kManyBytes,
                "bytes of message text above which instances with cache_type static are preferred; 0 = off")
       .alias("cache_type_routing_threshold", "", "CACHE_TYPE_ROUTING_THRESHOLD")
+      .flag("hold", c.prefix.hold, "prefix_aware: a request waits while its best instance has enough to do")
+      .number("hold_prefill_seconds", c.prefix.hold_prefill_seconds, 0.01, 3600.0,
+              "prefill outstanding at an instance, in seconds, from which on `hold` keeps requests back")
+      .number("aging", c.prefix.aging, 0.0, 10.0,
+              "seconds of prefill that a second of waiting is worth in the order of held requests")
+      .integer("block_bytes", c.prefix.block_bytes, 16, 65536,
+               "prefix_aware: bytes of prompt text for each block that is remembered")
+      .integer("prefix_index_max_bytes", c.prefix.index_max_bytes, 1 << 20, kManyBytes,
+               "prefix_aware: memory for what instances have in their caches, in all")
+      .integer("kv_cache_tokens", c.prefix.kv_cache_tokens, 1, 1'000'000'000'000,
+               "prefix_aware: tokens in the cache of an instance that states none")
       .text("session_header", c.session_header, {0, 256}, "request field that names a session; empty = none")
       .text_list("trusted_proxies", c.trusted_proxies,
                  "networks (CIDR) whose X-Forwarded-For is believed; none = nobody's")

@@ -126,7 +126,7 @@ TEST(RouterWaitQueues, WokenInVain_KeepsItsPlace) {
 TEST(RouterWaitQueues, PassedOn_TheNextOneLooksAndTheOrderStays) {
   Subject s;
   Ticket picky;
-  EXPECT_EQ(s.queues.join("m", kStart, s.wake("picky"), picky, true), Joined::waiting);
+  EXPECT_EQ(s.queues.join("m", kStart, s.wake("picky"), picky, {.picky = true}), Joined::waiting);
   EXPECT_FALSE(s.queues.others_first("m"));
   s.join("m", "b");
   EXPECT_TRUE(s.queues.others_first("m"));

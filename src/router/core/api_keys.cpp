@@ -77,8 +77,8 @@ void read_digest(const json& item, JsonReader& reader, KeyDigest& digest) {
 std::optional<Error> read_key(const json& item, const std::string& path, ApiKey& key) {
   JsonReader reader(item, path);
   if (auto error = reader.error()) return error;
-  constexpr std::array<std::string_view, 6> kKnown = {
-      "name", "sha256", "key", "models", "requests_per_minute", "tokens_per_minute"};
+  constexpr std::array<std::string_view, 7> kKnown = {
+      "name", "sha256", "key", "models", "requests_per_minute", "tokens_per_minute", "priority"};
   reader.required("name");
   reader.text("name", key.name, {1, kMaxName});
   read_digest(item, reader, key.sha256);
@@ -91,12 +91,18 @@ std::optional<Error> read_key(const json& item, const std::string& path, ApiKey&
   std::sort(key.models.begin(), key.models.end());
   reader.number("requests_per_minute", key.requests_per_minute, 0, kMaxPerMinute);
   reader.number("tokens_per_minute", key.tokens_per_minute, 0, kMaxPerMinute);
+  if (given(item, "priority")) {
+    const auto known =
+        item["priority"].is_string() ? parse_priority(item["priority"].get_ref<const std::string&>()) : std::nullopt;
+    if (!known) reader.fail("priority", "must be 'interactive', 'default' or 'batch'");
+    key.priority = known.value_or(Priority::standard);
+  }
   // Last: a key in the place of a name would be quoted.
   for (const auto& [name, value] : item.items()) {
     if (std::find(kKnown.begin(), kKnown.end(), name) != kKnown.end()) continue;
     if (auto error = reader.error()) return error;
     return invalid("'" + path + "' has an unknown setting; known are name, sha256, key, models, requests_per_minute, " +
-                   "tokens_per_minute");
+                   "tokens_per_minute, priority");
   }
   return reader.error();
 }

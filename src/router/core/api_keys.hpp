@@ -1,7 +1,7 @@
 // Clients' API keys: who may use which model, and how much a minute. Only hashes are kept; comparing takes the same
 // time for every key. The file is JSON:
 //   {"keys": [{"name": "team-a", "sha256": "<64 hex digits of the key's SHA-256>", "models": ["qwen3-32b"],
-//              "requests_per_minute": 600, "tokens_per_minute": 200000}]}
+//              "requests_per_minute": 600, "tokens_per_minute": 200000, "priority": "interactive"}]}
 // `models` absent or null: all; an empty list is an error. Limits absent or 0: none. `key` instead of `sha256` gives
 // the key itself (discouraged).
 #pragma once
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/core/result.hpp"
+#include "router/core/wait_order.hpp"
 
 namespace svc::router {
 
@@ -26,6 +27,7 @@ struct ApiKey {
   bool all_models = true;
   double requests_per_minute = 0;
   double tokens_per_minute = 0;
+  Priority priority = Priority::standard;  ///< in queues; a request may ask for a lower one
 
   [[nodiscard]] bool allows(std::string_view model) const;
 };

@@ -75,7 +75,12 @@ class Picker {
       }
     }
     result_.step = PickStep::policy;
-    return search_.by_method(pool, group_.method);
+    const auto* chosen = search_.by_method(pool, group_.method);
+    if (chosen != nullptr && group_.method == Method::prefix_aware && context_.prefix != nullptr) {
+      const auto* appraisal = context_.prefix->of(chosen->live->slot);
+      if (appraisal != nullptr && appraisal->matched > 0) result_.step = PickStep::prefix;
+    }
+    return chosen;
   }
 
   /// Clockwise from the key to the first that has room. When none of those nearby has, the key stays with its owner.
@@ -154,6 +159,7 @@ std::string_view to_string(PickStep step) {
     case PickStep::policy: return "policy";
     case PickStep::affinity: return "affinity";
     case PickStep::affinity_overflow: return "affinity_overflow";
+    case PickStep::prefix: return "prefix";
     case PickStep::size_preference: return "size_preference";
     case PickStep::panic: return "panic";
     case PickStep::backup: return "backup";

@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "router/core/prefix/prefix_scores.hpp"
 #include "router/core/routing_table.hpp"
 
 namespace svc::router {
@@ -16,16 +17,26 @@ struct PickContext {
   std::uint64_t client_hash = 0;               ///< of the client's address
   std::uint64_t text_bytes = 0;                ///< of message text, for the choice by size
   std::span<const UpstreamLive* const> tried;  ///< of this request: never picked again
+  const PrefixScores* prefix = nullptr;        ///< for prefix_aware; without, it is least_connections
+  bool hold = false;                           ///< prefix_aware: rather wait for the best one than go to the second
 };
 
 enum class PickProblem : std::uint8_t {
   none,
   none_usable,  ///< all are down, ejected, draining or tried
-  all_busy,     ///< usable ones are at their max_concurrency: wait
+  all_busy,     ///< usable ones are at their max_concurrency, or the best one has enough to do (hold): wait
 };
 
 /// Why this one; for /explain and the debug log.
-enum class PickStep : std::uint8_t { policy, affinity, affinity_overflow, size_preference, panic, backup };
+enum class PickStep : std::uint8_t {
+  policy,
+  affinity,
+  affinity_overflow,
+  prefix,  ///< it has the beginning of the prompt in its cache
+  size_preference,
+  panic,
+  backup,
+};
 [[nodiscard]] std::string_view to_string(PickStep step);
 
 struct PickResult {

@@ -24,6 +24,9 @@ const Upstream* PoolSearch::by_method(const Pool& pool, Method method) {
     case Method::round_robin:
     case Method::weighted: return in_turn(pool);
     case Method::random: return at_random(pool);
+    case Method::prefix_aware:
+      if (context_.prefix != nullptr) return soonest(pool);
+      [[fallthrough]];
     case Method::least_connections:
     case Method::ip_hash:  // these two among backups, or without a key
     case Method::session: return pool.members.size() <= kScanAll ? least_loaded(pool) : better_of_two(pool);
@@ -125,6 +128,32 @@ std::size_t PoolSearch::one_of(const Pool& pool, std::uint64_t equals) {
     equals &= equals - 1;
   }
   return static_cast<std::size_t>(std::countr_zero(equals));
+}
+
+/// Where the request is answered soonest. With `hold` the best one is waited for when it is full or has enough to do.
+const Upstream* PoolSearch::soonest(const Pool& pool) {
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    const Upstream* best = nullptr;
+    const Appraisal* its = nullptr;
+    std::uint64_t equals = 0;
+    for (const auto* upstream : pool.members) {
+      if (!able(pool, *upstream) || (!context_.hold && full(*upstream))) continue;
+      const auto* appraisal = context_.prefix->of(upstream->live->slot);
+      if (appraisal == nullptr || (its != nullptr && appraisal->score > its->score)) continue;
+      equals = its != nullptr && appraisal->score == its->score ? equals + 1 : 1;
+      if (equals > 1 && next_random() % equals != 0) continue;
+      best = upstream;
+      its = appraisal;
+    }
+    if (best == nullptr) return any(pool);
+    if (context_.hold && !its->open) {
+      saw_full_ = true;
+      return nullptr;
+    }
+    if (claim(*best)) return best;  // else another thread was faster, or it is full and waited for
+    if (context_.hold) return nullptr;
+  }
+  return any(pool);
 }
 
 /// Mitzenmacher (2001): the less loaded of two chosen at random.

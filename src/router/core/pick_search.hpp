@@ -40,7 +40,7 @@ class PoolSearch {
   [[nodiscard]] bool full(const Upstream& upstream);
   /// Counts the request in, unless the upstream is full.
   [[nodiscard]] bool claim(const Upstream& upstream);
-  /// One that was able was full.
+  /// One that was able was full, or is to be waited for.
   [[nodiscard]] bool saw_full() const { return saw_full_; }
 
  private:
@@ -50,6 +50,7 @@ class PoolSearch {
   [[nodiscard]] const Upstream* in_turn(const Pool& pool);
   [[nodiscard]] const Upstream* at_random(const Pool& pool);
   [[nodiscard]] const Upstream* least_loaded(const Pool& pool);
+  [[nodiscard]] const Upstream* soonest(const Pool& pool);
   [[nodiscard]] const Upstream* better_of_two(const Pool& pool);
   [[nodiscard]] std::size_t one_of(const Pool& pool, std::uint64_t equals);
   [[nodiscard]] std::uint64_t turn_of(const Rotation& rotation, std::uint64_t ahead) const;

@@ -109,6 +109,7 @@ std::string_view to_string(Method method) {
     case Method::ip_hash: return "ip_hash";
     case Method::random: return "random";
     case Method::session: return "session";
+    case Method::prefix_aware: return "prefix_aware";
   }
   return "";
 }
@@ -116,7 +117,7 @@ std::string_view to_string(Method method) {
 std::optional<Method> parse_method(std::string_view name) {
   if (name == "least_conn") return Method::least_connections;
   for (const auto method : {Method::round_robin, Method::weighted, Method::least_connections, Method::ip_hash,
-                            Method::random, Method::session}) {
+                            Method::random, Method::session, Method::prefix_aware}) {
     if (name == to_string(method)) return method;
   }
   return std::nullopt;
@@ -168,11 +169,13 @@ void RoutingTable::make_groups(TimePoint now, const RoutingTable* previous) {
     group->model = model;
     const auto own = settings_.method_by_model.find(model);
     group->method = own != settings_.method_by_model.end() ? own->second : settings_.method;
+    looks_at_prompts_ = looks_at_prompts_ || group->method == Method::prefix_aware;
     by_model.emplace(model, group.get());
   }
   all_ = std::make_unique<Group>();
   any_model_ = std::make_unique<Group>();
   all_->method = any_model_->method = settings_.method;
+  looks_at_prompts_ = looks_at_prompts_ || settings_.method == Method::prefix_aware;
 
   const auto add = [](Group& group, const Upstream& upstream) {
     auto& members = upstream.spec.backup ? group.backups : group.primaries;

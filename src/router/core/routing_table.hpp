@@ -15,12 +15,13 @@
 #include <vector>
 
 #include "router/core/hash_ring.hpp"
+#include "router/core/prefix/prefix_policy.hpp"
 #include "router/core/rotation.hpp"
 #include "router/core/upstream.hpp"
 
 namespace svc::router {
 
-enum class Method : std::uint8_t { round_robin, weighted, least_connections, ip_hash, random, session };
+enum class Method : std::uint8_t { round_robin, weighted, least_connections, ip_hash, random, session, prefix_aware };
 [[nodiscard]] std::string_view to_string(Method method);
 /// nullopt for an unknown name. "least_conn" is nginx's spelling of least_connections.
 [[nodiscard]] std::optional<Method> parse_method(std::string_view name);
@@ -32,6 +33,7 @@ struct BalancingSettings {
   double panic_threshold = 0.5;                   ///< 0..1; below this usable share of a model's upstreams all are used
   Duration slow_start{std::chrono::seconds(30)};  ///< 0 = at once
   double load_bound = 1.25;                       ///< of the hash policies: most load over the mean; 0 = no bound
+  PrefixSettings prefix;                          ///< of prefix_aware
   std::uint64_t size_threshold = 0;               ///< bytes of message text; more prefers cache_type "static"; 0 = off
 };
 
@@ -83,6 +85,8 @@ class RoutingTable {
   [[nodiscard]] const BalancingSettings& settings() const { return settings_; }
   /// Highest live->slot + 1: size of per-thread arrays.
   [[nodiscard]] std::size_t slots() const { return slots_; }
+  /// Some model's method is prefix_aware.
+  [[nodiscard]] bool looks_at_prompts() const { return looks_at_prompts_; }
   /// Upstreams are ramping up: the table should be made again soon, so that weights follow.
   [[nodiscard]] bool ramping() const { return ramping_; }
 
@@ -104,6 +108,7 @@ class RoutingTable {
   std::uint64_t revision_ = 0;
   bool view_known_ = false;
   bool ramping_ = false;
+  bool looks_at_prompts_ = false;
   std::size_t slots_ = 0;
 };
 

@@ -56,6 +56,18 @@ void take_metadata(UpstreamSpec& spec, const json& metadata) {
     if (spec.max_concurrency != 0) break;
     spec.max_concurrency = static_cast<std::uint32_t>(whole_at(metadata, key, 1, 1'000'000).value_or(0));
   }
+  const auto many = std::int64_t{1} << 40U;
+  spec.kv_cache_tokens = static_cast<std::uint64_t>(whole_at(metadata, "kv_cache_tokens", 1, many).value_or(0));
+  if (spec.kv_cache_tokens == 0) {
+    const auto blocks = whole_at(metadata, "num_blocks", 1, 1'000'000'000);
+    const auto size = whole_at(metadata, "block_size", 1, 1'000'000);
+    if (blocks && size) spec.kv_cache_tokens = static_cast<std::uint64_t>(*blocks * *size);
+  }
+  if (spec.kv_cache_tokens == 0 && spec.cache_type == "static") {
+    spec.kv_cache_tokens = static_cast<std::uint64_t>(whole_at(metadata, "max_cache_len", 1, many).value_or(0));
+  }
+  spec.prefill_rate =
+      static_cast<double>(whole_at(metadata, "prefill_tokens_per_second", 1, 1'000'000'000).value_or(0));
   const bool has_agent = metadata.contains("babysitter") || metadata.contains("parent_service");
   // An agent that says where its page is does so because it is not there, or not in plain HTTP.
   spec.agent_on_next_port = has_agent && text_at(metadata, "health_url").empty();

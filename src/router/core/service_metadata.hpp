@@ -20,7 +20,8 @@ namespace svc::router {
 /// The strings of an array, or the `id` of the objects in it; at most 1000, of at most 512 bytes each.
 [[nodiscard]] std::vector<std::string> names_at(const nlohmann::json& object, const char* key);
 
-/// Fills metadata_json, cache_type, max_concurrency, agent_on_next_port, and the models: metadata.models, else the ids
+/// Fills metadata_json, cache_type, max_concurrency, kv_cache_tokens (kv_cache_tokens, else num_blocks x block_size),
+/// prefill_rate (prefill_tokens_per_second), agent_on_next_port, and the models: metadata.models, else the ids
 /// of metadata.models_list, else what `spec` has, else metadata.model, which is only a hint (models_stated stays
 /// false). `metadata` may be anything; what is no object counts as {}.
 void take_metadata(UpstreamSpec& spec, const nlohmann::json& metadata);

@@ -31,6 +31,8 @@ struct UpstreamSpec {
   bool models_stated = false;         ///< by its record; false: learned from the instance, or unknown
   std::string cache_type;             ///< metadata.cache_type: "paged", "static" or ""
   std::uint32_t max_concurrency = 0;  ///< 0 = no limit
+  std::uint64_t kv_cache_tokens = 0;  ///< of its prefix cache, as it states; 0 = not known
+  double prefill_rate = 0;            ///< tokens a second, as it states; 0 = not known
   std::string incarnation;            ///< changes when the instance was restarted
   std::string metadata_json = "{}";   ///< compact object, for /services
   bool serving = true;                ///< the registry says that it may get new work (running, not draining)

@@ -5,6 +5,7 @@
 //   session_body      the rest of a request's body
 //   session_dispatch  checks, own pages, choice of model and upstream
 //   session_queue     waiting for a free instance
+//   session_prefix    choice by prompts and prefill outstanding; what the choice is told of the request's course
 //   session_attempt   connect, send, wait for the answer
 //   session_failover  what follows from a failure
 //   session_relay     the answer's head and body
@@ -16,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <new>
 #include <string>
@@ -116,8 +118,19 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   void build_request(const RequestHead& head, std::string_view body, bool body_is_own, std::string_view host);
   void find_upstream(const RequestHead* head, std::string_view body, bool body_is_own);  ///< no head: it was built
   void refuse_pick(PickProblem problem);
-  void join_queue();
+  void join_queue(double seconds = 0);
   void give_up_waiting();
+  [[nodiscard]] std::uint64_t owner() const;
+
+  // session_prefix.cpp
+  [[nodiscard]] PickResult choose_upstream(double& seconds);  ///< `seconds`: of prefill, when it has to wait
+  [[nodiscard]] std::function<bool()> readiness();
+  void take_priority(const RequestHead& head);
+  void prompt_sent();
+  void prompt_done();
+  void end_load();
+  void room_made(const UpstreamSpec& spec);  ///< somebody who waits may have a place now
+  [[nodiscard]] bool by_prefix() const { return x_.group != nullptr && x_.group->method == Method::prefix_aware; }
 
   // session_attempt.cpp
   void take_upstream_events(IoEvents events);

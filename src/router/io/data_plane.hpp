@@ -12,6 +12,7 @@
 #include "common/io/tls.hpp"
 #include "router/io/api_key_ring.hpp"
 #include "router/io/outlier_board.hpp"
+#include "router/io/prefix_book.hpp"
 #include "router/io/retry_budget.hpp"
 #include "router/io/router_settings.hpp"
 #include "router/io/wait_queues.hpp"
@@ -54,6 +55,7 @@ struct DataPlane {
   const std::string pseudonym;  ///< in Via
   RetryBudget retry_budget;
   OutlierBoard outliers;
+  PrefixBook prefix;
   WaitQueues queues;
   ClientConnections clients;
   std::atomic<std::uint64_t> buffered_bytes{0};  ///< large request bodies in memory

@@ -14,6 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kTick = 1s;
+constexpr Duration kHeldTick = std::chrono::milliseconds(50);
 constexpr std::size_t kSpareBytes = 16U << 20U;
 
 }  // namespace
@@ -43,6 +44,7 @@ void DataThread::run() {
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   listening_ = loop_.add_listener(listener_, accepts_);
   loop_.timers().set(tick_, loop_.now() + kTick);
+  if (index_ == 0) on_held_tick(loop_.now());
   loop_.run();
   while (!sessions_.empty()) {
     sessions_.begin()->second->cut();
@@ -165,6 +167,13 @@ void DataThread::on_tick(TimePoint now) {
     spare_.erase(spare_.begin());
   }
   std::erase_if(old_pools_, [](const auto& pool) { return pool->in_use() == 0; });
+}
+
+/// Of requests that do not stream it is time that tells when their prompts are done, and no event.
+void DataThread::on_held_tick(TimePoint now) {
+  const bool hold = settings_->settings.prefix.hold;
+  loop_.timers().set(held_tick_, now + (hold ? kHeldTick : kTick));
+  if (hold) plane_.queues.look_again();
 }
 
 void DataThread::drain(Duration idle_grace, std::function<void()> done) {

@@ -95,6 +95,7 @@ class DataThread {
   void welcome(int fd, const IpAddress& peer);
   void pause_accepting();
   void on_tick(TimePoint now);
+  void on_held_tick(TimePoint now);
   void on_idle_grace_over(TimePoint now);
   void take_up_due();
   static constexpr int kCrowd = 64;
@@ -127,6 +128,7 @@ class DataThread {
   Duration idle_grace_time_{};
   std::function<void()> drained_;
   MemberTimer<DataThread, &DataThread::on_tick> tick_{*this};
+  MemberTimer<DataThread, &DataThread::on_held_tick> held_tick_{*this};
   MemberTimer<DataThread, &DataThread::on_idle_grace_over> idle_grace_{*this};
   std::thread thread_;
 };

@@ -5,6 +5,7 @@ namespace {
 
 // What a session keeps for its next request; more is given back.
 constexpr std::size_t kKeptRequestBytes = 8 * 1024;
+constexpr std::size_t kKeptBlocks = 32;
 
 }  // namespace
 
@@ -27,6 +28,15 @@ void Exchange::reset() {
     }
   }
   pick_context = {};
+  priority = Priority::standard;
+  shape.clear();
+  if (shape.blocks.capacity() > kKeptBlocks) {
+    std::vector<PromptBlock>().swap(shape.blocks);
+  }
+  load = {};
+  answer_whole = false;
+  prompt_tokens = matched_tokens = score = 0;
+  predicted_wait = -1;
   request.clear();
   if (request.capacity() > kKeptRequestBytes) {
     request.shrink_to_fit();

@@ -12,6 +12,7 @@
 #include "router/core/http1/chunk_relay.hpp"
 #include "router/core/http1/response_head.hpp"
 #include "router/core/pick.hpp"
+#include "router/core/prefix/prefix_policy.hpp"
 #include "router/core/request_facts.hpp"
 #include "router/core/routing_table.hpp"
 #include "router/core/stream_tally.hpp"
@@ -34,6 +35,7 @@ struct Exchange {
   RingKey* key = nullptr;
   RequestFacts facts;
   PickContext pick_context;
+  Priority priority = Priority::standard;
 
   // What is sent to the upstream: request head (with a small body behind it), then a large body.
   std::string request;
@@ -50,7 +52,12 @@ struct Exchange {
   std::vector<const UpstreamLive*> tried;
   bool panic_pick = false;
   unsigned attempts = 0;
-  unsigned retries = 0;  ///< those that count against max_retries
+  unsigned retries = 0;                                               ///< those that count against max_retries
+  PromptShape shape;                                                  ///< of the prompt, where the method looks at it
+  LoadTicket load;                                                    ///< of the present attempt
+  bool answer_whole = false;                                          ///< all of the present attempt's answer came
+  double prompt_tokens = 0, matched_tokens = 0, predicted_wait = -1;  ///< of the last choice by prefix; -1 = none
+  double score = 0;
   WaitQueues::Ticket ticket;
   bool waiting = false;  ///< in the queue
 

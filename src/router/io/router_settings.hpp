@@ -46,6 +46,7 @@ struct RouterSettings {
   Duration slow_start{std::chrono::seconds(30)};
   double load_bound = 1.25;
   std::uint64_t cache_type_routing_threshold = 51'200;  ///< bytes of message text; 0 = off
+  PrefixSettings prefix;
   std::string session_header = "X-Session-Id";
   std::vector<std::string> trusted_proxies;
   std::uint16_t unknown_model_status = 404;  ///< or 503, as the original

@@ -138,6 +138,7 @@ void ClientSession::send_request() {
       return;
     }
   }
+  prompt_sent();
   state_ = State::waiting;
   arm(thread_.settings().settings.proxy_timeout);
 }

@@ -135,7 +135,8 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
   x_.table = thread_.table();
   if (settings.inspect_bodies && begins_object(body)) {
     const bool by_size = settings.cache_type_routing_threshold > 0 && thread_.table_has_cache_types();
-    thread_.facts_reader.read(body, {.text_bytes = by_size}, x_.facts);
+    const bool prompt = x_.table->looks_at_prompts();
+    thread_.facts_reader.read(body, {.text_bytes = by_size, .prompt = prompt}, x_.facts);
     if (x_.facts.model.size() > kMostModelBytes) {
       refuse(FailureReason::model_not_found,
              "The model '" + x_.facts.model.substr(0, 64) + "...' does not exist: no name is that long", "model");
@@ -165,6 +166,14 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
     }
     return false;
   }
+  if (by_prefix()) {
+    thread_.facts_reader.shape_prompt(x_.table->served_name(x_.model), settings.prefix.block_bytes, x_.shape);
+    x_.shape.key_hash = x_.facts.prompt_cache_key.empty() ? 0 : hash_key(x_.facts.prompt_cache_key) | 1U;
+  }
+  if (x_.table->looks_at_prompts()) {
+    thread_.facts_reader.release();
+  }
+  take_priority(head);
   PickContext& context = x_.pick_context;
   context.text_bytes = x_.facts.text_bytes;
   if (x_.group->method == Method::session) {
@@ -219,13 +228,14 @@ void ClientSession::find_upstream(const RequestHead* head, std::string_view body
     join_queue();
     return;
   }
-  const PickResult picked = pick(*x_.group, x_.table->settings(), context);
+  double seconds = 0;
+  const PickResult picked = choose_upstream(seconds);
   if (picked.upstream == nullptr) {
     if (picked.problem == PickProblem::all_busy && queues.settings().max_waiting > 0) {
       if (head != nullptr) {
         build_request(*head, body, body_is_own, "-");
       }
-      join_queue();
+      join_queue(seconds);
     } else {
       refuse_pick(picked.problem);
     }

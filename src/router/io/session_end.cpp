@@ -11,6 +11,7 @@ void ClientSession::upstream_ended(bool orderly) {
     return;
   }
   if (x_.framing == BodyFraming::until_close && orderly) {
+    x_.answer_whole = x_.status < 300;
     end_attempt(false);
     answer_complete();
     return;

@@ -60,15 +60,8 @@ void ClientSession::end_attempt(bool reusable) {
     return;
   }
   x_.upstream->live->in_flight.fetch_sub(1, std::memory_order_relaxed);
-  auto& queues = thread_.plane().queues;
-  if (thread_.settings().settings.queue.max_waiting > 0) {  // counted also when nobody waits: one may be about to
-    if (x_.upstream->spec.models.empty()) {
-      queues.slot_freed_any();
-    }
-    for (const auto& model : x_.upstream->spec.models) {
-      queues.slot_freed(model);
-    }
-  }
+  end_load();
+  room_made(x_.upstream->spec);
   x_.upstream = nullptr;
 }
 

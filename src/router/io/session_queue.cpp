@@ -3,15 +3,16 @@
 
 namespace svc::router {
 
-void ClientSession::join_queue() {
+void ClientSession::join_queue(double seconds) {
   auto& plane = thread_.plane();
   const auto wake = [thread = &thread_, id = id_, wait = x_.waiting ? wait_ : ++wait_] {
     thread->with_session(id, [wait](ClientSession& session) { session.leave_queue(wait); });
   };
   if (x_.waiting) {
-    plane.queues.rejoin_front(x_.ticket, wake, !x_.tried.empty());
+    plane.queues.rejoin_front(x_.ticket, wake, !x_.tried.empty(), readiness());
   } else {
-    if (plane.queues.join(x_.group->model, now(), wake, x_.ticket, !x_.tried.empty()) == WaitQueues::Joined::full) {
+    WaitTerms terms{x_.priority, owner(), seconds, !x_.tried.empty(), readiness()};
+    if (plane.queues.join(x_.group->model, now(), wake, x_.ticket, std::move(terms)) == WaitQueues::Joined::full) {
       refuse(FailureReason::queue_full, "the queue for model '" + x_.group->model + "' is full", {},
              plane.queues.retry_after(x_.group->model, now()));
       return;

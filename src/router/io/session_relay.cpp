@@ -163,6 +163,7 @@ bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) 
   x_.series->answers[static_cast<std::size_t>(head.status) / 100].add();
   if (!head.event_stream) {
     x_.series->first_byte.observe(now() - x_.began);
+    prompt_done();
   }
   thread_.counters().pick_to_first_byte.observe(now() - x_.attempt_began);
 
@@ -180,6 +181,9 @@ bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) 
     thread_.give_back(x_.body);
     set_buffered(0);
     std::string().swap(x_.request);
+  }
+  if (state_ == State::relaying) {
+    std::vector<PromptBlock>().swap(x_.shape.blocks);
   }
   up_in_.release();
   return go_on;
@@ -220,6 +224,7 @@ bool ClientSession::relay(std::string_view data, bool with_head) {
   }
   x_.bytes_out += out.size();
   if (done) {
+    x_.answer_whole = x_.status < 300;
     // Before the last bytes leave: a client that asks again at once, over any thread, finds its instance free.
     end_attempt(x_.upstream_keep_alive && taken == data.size());
   }
@@ -257,6 +262,7 @@ void ClientSession::note_piece(std::string_view content) {
     } else {
       // Engines send the head of a stream before they begin: only its first piece tells of the first token.
       x_.first_content = now();
+      prompt_done();
       x_.series->first_byte.observe(now() - x_.began);
     }
     x_.last_piece = now();

@@ -24,28 +24,50 @@ QueueSettings WaitQueues::settings() const {
   return settings_;
 }
 
-WaitQueues::Wake WaitQueues::take_head(Queue& queue) { return take(queue, queue.entries.begin()); }
+void WaitQueues::add(Queue& queue, const Ticket& ticket, Entry entry) {
+  queue.gated += entry.ready ? 1U : 0U;
+  queue.entries.insert_or_assign(ticket.id, std::move(entry));
+  queue.order.add({ticket.id, ticket.priority, ticket.owner, ticket.since, ticket.seconds});
+  waiting_.fetch_add(1);
+}
 
-WaitQueues::Wake WaitQueues::take(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry) {
-  Wake wake = std::move(entry->second.wake);
-  queue.awake = entry->first;
+void WaitQueues::drop(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry) {
+  queue.gated -= entry->second.ready ? 1U : 0U;
+  queue.order.remove(entry->first);
   queue.entries.erase(entry);
   waiting_.fetch_sub(1);
+}
+
+WaitQueues::Wake WaitQueues::take_next(Queue& queue, std::uint64_t except) {
+  if (queue.entries.empty()) return {};
+  const auto ready = [&](std::uint64_t id) {
+    const auto& entry = queue.entries.find(id)->second;
+    if (id == except || (except != 0 && entry.picky && id < except)) return false;
+    return !entry.ready || entry.ready();
+  };
+  const auto id = queue.order.next(steady_now(), queue.gated > 0 ? settings_.rule : WaitRule{}, ready);
+  if (!id) return {};
+  const auto entry = queue.entries.find(*id);
+  Wake wake = std::move(entry->second.wake);
+  queue.awake = *id;
+  queue.order.take(*id);
+  drop(queue, entry);
   return wake;
 }
 
-void WaitQueues::enter(Queues::iterator queue, std::uint64_t id, Entry entry, std::unique_lock<std::mutex>& lock) {
-  if (queue->second.awake == id) queue->second.awake.reset();
-  queue->second.entries.emplace(id, std::move(entry));
-  waiting_.fetch_add(1);
+void WaitQueues::enter(Queues::iterator queue, const Ticket& ticket, Entry entry, std::unique_lock<std::mutex>& lock) {
+  const bool gated = static_cast<bool>(entry.ready);
+  if (queue->second.awake == ticket.id) queue->second.awake.reset();
+  add(queue->second, ticket, std::move(entry));
   if (queue->second.awake) return;  // that one's end wakes the next
   const std::uint64_t epoch = epoch_of(queue->first);
-  if (epoch == queue->second.epoch_seen) return;
+  // Where each waits for an instance of its own, the newcomer's may be free though nothing has changed.
+  if (epoch == queue->second.epoch_seen && !gated) return;
   // Room was made since somebody of this queue was woken, perhaps after this request looked for it.
   queue->second.epoch_seen = epoch;
-  const Wake head = take_head(queue->second);
+  const Wake next = take_next(queue->second);
   lock.unlock();
-  head();
+  if (next) next();
 }
 
 bool WaitQueues::others_first(std::string_view model) const {
@@ -56,7 +78,7 @@ bool WaitQueues::others_first(std::string_view model) const {
   return std::any_of(entries.begin(), entries.end(), [](const auto& item) { return !item.second.picky; });
 }
 
-WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket, bool picky) {
+WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket, WaitTerms terms) {
   std::unique_lock lock(lock_);
   if (settings_.max_waiting == 0) return Joined::full;
   auto queue = queues_.find(model);
@@ -67,24 +89,29 @@ WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake 
   ticket.model = model;
   ticket.id = next_id_++;
   ticket.since = now;
-  enter(queue, ticket.id, {std::move(wake), picky}, lock);
+  ticket.priority = terms.priority;
+  ticket.owner = terms.owner;
+  ticket.seconds = terms.seconds;
+  enter(queue, ticket, {std::move(wake), terms.picky, std::move(terms.ready)}, lock);
   return Joined::waiting;
 }
 
-void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake, bool pass_on) {
+void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake, bool pass_on, std::function<bool()> ready) {
   std::unique_lock lock(lock_);
-  if (pass_on) {
-    Queue& queue = queues_.try_emplace(ticket.model).first->second;
-    if (const auto behind = queue.entries.upper_bound(ticket.id); behind != queue.entries.end()) {
-      queue.entries.emplace(ticket.id, Entry{std::move(wake), true});
-      waiting_.fetch_add(1);
-      const Wake next = take(queue, behind);
-      lock.unlock();
-      next();
-      return;
-    }
+  const auto queue = queues_.try_emplace(ticket.model).first;
+  if (!pass_on) {
+    enter(queue, ticket, {std::move(wake), false, std::move(ready)}, lock);
+    return;
   }
-  enter(queues_.try_emplace(ticket.model).first, ticket.id, {std::move(wake), pass_on}, lock);
+  if (queue->second.awake == ticket.id) queue->second.awake.reset();
+  add(queue->second, ticket, {std::move(wake), true, std::move(ready)});
+  if (queue->second.awake) return;
+  const std::uint64_t epoch = epoch_of(queue->first);
+  const bool changed = std::exchange(queue->second.epoch_seen, epoch) != epoch;
+  Wake next = take_next(queue->second, ticket.id);
+  if (!next && changed) next = take_next(queue->second);  // room was made after it looked
+  lock.unlock();
+  if (next) next();
 }
 
 bool WaitQueues::leave(const Ticket& ticket) {
@@ -98,8 +125,7 @@ bool WaitQueues::leave(const Ticket& ticket) {
     return false;
   }
   wake = std::move(entry->second.wake);
-  queue->second.entries.erase(entry);
-  waiting_.fetch_sub(1);
+  drop(queue->second, entry);
   return true;
 }
 
@@ -109,7 +135,7 @@ void WaitQueues::wake_heads(std::unique_lock<std::mutex>& lock, Queues::iterator
   for (const auto queue : {first, second}) {
     if (queue == queues_.end() || queue->second.entries.empty() || queue->second.awake) continue;
     queue->second.epoch_seen = epoch_of(queue->first);
-    wakes[count++] = take_head(queue->second);
+    if (auto wake = take_next(queue->second)) wakes[count++] = std::move(wake);
   }
   lock.unlock();
   for (std::size_t i = 0; i < count; ++i) wakes[i]();
@@ -134,7 +160,19 @@ void WaitQueues::slot_freed_any() {
   for (auto& [name, queue] : queues_) {
     if (queue.entries.empty() || queue.awake) continue;
     queue.epoch_seen = epoch_of(name);
-    wakes.push_back(take_head(queue));
+    if (auto wake = take_next(queue)) wakes.push_back(std::move(wake));
+  }
+  lock.unlock();
+  for (const Wake& wake : wakes) wake();
+}
+
+void WaitQueues::look_again() {
+  if (waiting_.load() == 0) return;
+  std::vector<Wake> wakes;
+  std::unique_lock lock(lock_);
+  for (auto& [name, queue] : queues_) {
+    if (queue.gated == 0 || queue.awake) continue;
+    if (auto wake = take_next(queue)) wakes.push_back(std::move(wake));
   }
   lock.unlock();
   for (const Wake& wake : wakes) wake();

@@ -1,4 +1,4 @@
-// Requests that wait for a free instance of their model, first come first served, bounded in number and time. Late
+// Requests that wait for a free instance of their model, in the order of WaitOrder, bounded in number and time. Late
 // binding: which instance a request goes to is decided when one is free. Shared by all threads of the router.
 #pragma once
 
@@ -15,12 +15,25 @@
 
 #include "common/core/clock.hpp"
 #include "router/core/serve_rate.hpp"
+#include "router/core/wait_order.hpp"
 
 namespace svc::router {
 
 struct QueueSettings {
   std::size_t max_waiting = 0;  ///< of one model; 0 = no queue: what finds no free instance is refused at once
   Duration max_wait{std::chrono::seconds(30)};  ///< then 503 queue_timeout
+  WaitRule rule{};                              ///< of the order among those that have a `ready`
+};
+
+/// Whose turn it is when, of one request.
+struct WaitTerms {
+  Priority priority = Priority::standard;
+  std::uint64_t owner = 0;  ///< its API key; 0 = none
+  double seconds = 0;       ///< of prefill, where that is known
+  bool picky = false;       ///< what becomes free may not be for this request (it has failed there already)
+  /// Would it find a place now? Asked under the queue's lock, from any thread, as long as it waits: until it is woken or
+  /// leave() has returned. Empty: it may whenever an instance has room.
+  std::function<bool()> ready{};
 };
 
 /// All members may be called from any thread.
@@ -38,6 +51,9 @@ class WaitQueues {
     std::string model;
     std::uint64_t id = 0;
     TimePoint since{};
+    Priority priority = Priority::standard;
+    std::uint64_t owner = 0;
+    double seconds = 0;
   };
   enum class Joined : std::uint8_t { waiting, full };
 
@@ -48,13 +64,12 @@ class WaitQueues {
 
   /// `model`: the served name (a router serves a bounded number of them); "" for a request that names none.
   /// `ticket` is filled in.
-  /// `picky`: what becomes free may not be for this request (it has failed there already).
-  Joined join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket, bool picky = false);
+  Joined join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket, WaitTerms terms = {});
   /// Do requests wait that would take any instance? Then a new one has to join them rather than pick.
   [[nodiscard]] bool others_first(std::string_view model) const;
   /// Woken in vain: back to its old place among those who wait, whatever the bound.
   /// `pass_on`: what is free is not for this request (it has failed there already): the next one behind it is woken.
-  void rejoin_front(const Ticket& ticket, Wake wake, bool pass_on = false);
+  void rejoin_front(const Ticket& ticket, Wake wake, bool pass_on = false, std::function<bool()> ready = {});
   /// The request ended (timed out, client gone). False: it was woken already, and the turn that it does not use must be
   /// passed on with slot_freed.
   bool leave(const Ticket& ticket);
@@ -62,6 +77,8 @@ class WaitQueues {
   /// the model's queue and of that of the requests without a model. For "" or an upstream that takes any model:
   /// slot_freed_any. One that serves several models calls this for each of them. Cheap when nobody waits.
   void slot_freed(std::string_view model);
+  /// Time has passed: those with a `ready` may have a place now. Call it now and then while anybody waits.
+  void look_again();
   /// Wakes the head of every queue. (In each queue at most one is awake at a time, so that none overtakes another.)
   void slot_freed_any();
   /// A woken request found an instance: counts for the rate that Retry-After is computed from, and wakes the next one,
@@ -77,9 +94,12 @@ class WaitQueues {
   struct Entry {
     Wake wake;
     bool picky = false;
+    std::function<bool()> ready;
   };
   struct Queue {
     std::map<std::uint64_t, Entry> entries;  // by ticket id, which is the order of arrival
+    WaitOrder order;                         // of the same
+    std::size_t gated = 0;                   // of the entries, those with a `ready`
     // Woken, and neither served nor back nor gone. Only one at a time: two on their way could overtake each other.
     std::optional<std::uint64_t> awake;
     std::uint64_t epoch_seen = 0;  // of the last time that the head was woken
@@ -87,9 +107,11 @@ class WaitQueues {
   };
   using Queues = std::map<std::string, Queue, std::less<>>;
 
-  void enter(Queues::iterator queue, std::uint64_t id, Entry entry, std::unique_lock<std::mutex>& lock);
-  [[nodiscard]] Wake take_head(Queue& queue);
-  [[nodiscard]] Wake take(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry);
+  void add(Queue& queue, const Ticket& ticket, Entry entry);
+  void enter(Queues::iterator queue, const Ticket& ticket, Entry entry, std::unique_lock<std::mutex>& lock);
+  /// Whose turn it is, or nothing. `except`: not that one; and nobody picky before it, who would pass it on in turn.
+  [[nodiscard]] Wake take_next(Queue& queue, std::uint64_t except = 0);
+  void drop(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry);
   void wake_heads(std::unique_lock<std::mutex>& lock, Queues::iterator first, Queues::iterator second);
   /// How many slots were freed that the model's requests might have used. May count those of others, never too few.
   [[nodiscard]] std::uint64_t epoch_of(std::string_view model) const;

@@ -123,7 +123,10 @@ void PrefixIndex::each_holder(const Entry& entry, Visit visit) const {
 
 bool PrefixIndex::advance(Stamp holder, std::uint32_t from, std::uint32_t to, std::uint64_t units) {
   auto& reach = reach_[lane_of(holder)];
-  if (reach.match != match_) reach = {match_, 0, 0};
+  if (reach.match != match_) {
+    reach.match = match_;
+    reach.units = reach.blocks = 0;
+  }
   if (reach.blocks != from) return false;
   reach.blocks = to;
   reach.units = units;
@@ -133,6 +136,9 @@ bool PrefixIndex::advance(Stamp holder, std::uint32_t from, std::uint32_t to, st
 void PrefixIndex::match(const PromptShape& prompt) {
   ++match_;
   if (table_.empty()) return;
+  if (const auto* key = prompt.key_hash != 0 ? find(prompt.key_hash) : nullptr; key != nullptr) {
+    each_holder(*key, [&](Stamp holder) { reach_[lane_of(holder)].keyed = match_; });
+  }
   std::uint32_t furthest = 0;
   const auto count = static_cast<std::uint32_t>(prompt.blocks.size());
   const auto fetch = [&](std::size_t block) {
@@ -206,9 +212,10 @@ void PrefixIndex::use(Lane lane, std::uint64_t hash, std::uint32_t units) {
 }
 
 void PrefixIndex::insert(Lane lane, const PromptShape& prompt) {
-  if (lane >= lanes_.size() || lanes_[lane].capacity == 0 || prompt.blocks.empty()) return;
+  if (lane >= lanes_.size() || lanes_[lane].capacity == 0) return;
   auto& state = lanes_[lane];
   ++time_;
+  if (prompt.key_hash != 0) use(lane, prompt.key_hash, 0);
   // A prompt beyond the capacity: the engine keeps its beginning, as the end goes first.
   std::size_t count = prompt.blocks.size();
   while (count > 0 && prompt.blocks[count - 1].end > state.capacity) --count;

@@ -43,6 +43,9 @@ class PrefixIndex {
 
   /// The lane computes this prompt now: has all of its blocks, used just now. Its end goes first.
   void insert(Lane lane, const PromptShape& prompt);
+  /// Of the last match(): it was sent a prompt with the same key_hash, if there is one.
+  [[nodiscard]] bool keyed(Lane lane) const { return lane < reach_.size() && reach_[lane].keyed == match_; }
+
   /// The lane generated `units` after that prompt.
   void insert_answer(Lane lane, std::uint64_t prompt_hash, std::uint32_t units);
 
@@ -83,7 +86,7 @@ class PrefixIndex {
     std::deque<Use> uses;
   };
   struct Reach {
-    std::uint64_t match = 0;
+    std::uint64_t match = 0, keyed = 0;  // the last match() that found anything of its prompt, or its key
     std::uint64_t units = 0;
     std::uint32_t blocks = 0;
   };

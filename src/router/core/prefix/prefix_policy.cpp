@@ -109,7 +109,8 @@ Appraisal PrefixPolicy::appraise_one(const PromptView& prompt, Lane lane, double
   }
   rate *= std::clamp(share, 0.01, 1.0);
   result.wait = (ahead + result.burden.work) / rate;
-  result.score = result.wait + disturbed / rate + kFullSeconds * std::max(0.0, full - kFullShare);
+  const double trusted = result.matched <= 0 && index_.keyed(lane) ? kKeyShare * result.burden.work : 0;
+  result.score = result.wait - trusted / rate + disturbed / rate + kFullSeconds * std::max(0.0, full - kFullShare);
   return result;
 }
 

@@ -107,7 +107,8 @@ class PrefixPolicy {
   static constexpr double kDisturbance = 0.02;     ///< of own prefill, for each answer in progress that it slows down
   static constexpr double kFullShare = 0.8;        ///< of the cache, from which on it is too full
   static constexpr double kFullSeconds = 5;        ///< what a cache that is twice as full would cost
-  static constexpr double kSameSpeed = 0.15;       ///< speeds that differ less than this count as equal
+  static constexpr double kKeyShare = 0.25;  ///< of its prefill, what a prompt_cache_key is worth where no text matches
+  static constexpr double kSameSpeed = 0.15;  ///< speeds that differ less than this count as equal
   static constexpr std::size_t kMostRatios = 1024;
 
  private:

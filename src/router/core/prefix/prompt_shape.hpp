@@ -23,11 +23,12 @@ struct PromptShape {
   std::uint64_t other = 0;     ///< of `units`, bytes outside of ASCII
   std::uint64_t marks = 0;     ///< of `units`, ASCII punctuation, as far as it was sampled: tells code from prose
   std::uint64_t sampled = 0;   ///< bytes that `marks` was counted in
+  std::uint64_t key_hash = 0;  ///< of the name that the client gave the prompt's beginning (prompt_cache_key); 0 = none
   std::uint64_t end_hash = 0;  ///< of the whole prompt; 0 = nothing was hashed
 
   void clear() {
     blocks.clear();
-    units = other = marks = sampled = end_hash = 0;
+    units = other = marks = sampled = key_hash = end_hash = 0;
   }
 };
 

@@ -1,0 +1,39 @@
+// What prefix_aware picks by: the appraisals of a request at the instances of a group.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "router/core/prefix/prefix_policy.hpp"
+
+namespace svc::router {
+
+/// Reused from pick to pick.
+class PrefixScores {
+ public:
+  /// `lanes` and `shares` (see PrefixPolicy::appraise) go together.
+  void make(PrefixPolicy& policy, const PromptView& prompt, std::span<const Lane> lanes, std::span<const double> shares,
+            TimePoint now) {
+    policy.appraise(prompt, lanes, shares, now, appraisals_);
+    lanes_.assign(lanes.begin(), lanes.end());
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      if (lanes_[i] >= places_.size()) places_.resize(lanes_[i] + 1, 0);
+      places_[lanes_[i]] = static_cast<std::uint32_t>(i);
+    }
+  }
+
+  /// nullptr: not among them.
+  [[nodiscard]] const Appraisal* of(Lane lane) const {
+    if (lane >= places_.size()) return nullptr;
+    const auto place = places_[lane];
+    return place < lanes_.size() && lanes_[place] == lane ? &appraisals_[place] : nullptr;
+  }
+  [[nodiscard]] std::size_t size() const { return appraisals_.size(); }
+
+ private:
+  std::vector<Appraisal> appraisals_;
+  std::vector<Lane> lanes_;
+  std::vector<std::uint32_t> places_;  // by lane
+};
+
+}  // namespace svc::router

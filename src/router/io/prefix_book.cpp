@@ -1,0 +1,147 @@
+#include "router/io/prefix_book.hpp"
+
+#include <algorithm>
+
+namespace svc::router {
+namespace {
+
+LaneSpec lane_spec(const UpstreamSpec& spec, const PrefixSettings& settings) {
+  LaneSpec lane;
+  lane.kv_tokens = spec.kv_cache_tokens > 0 ? spec.kv_cache_tokens : settings.kv_cache_tokens;
+  // Weights are somebody's guess of relative speeds: a start for what is learned.
+  lane.prefill_rate = spec.prefill_rate > 0
+                          ? spec.prefill_rate
+                          : SpeedMeter::kDefaultRate * static_cast<double>(std::max<std::int64_t>(1, spec.weight));
+  lane.serial = spec.cache_type == to_string(CacheType::static_cache);
+  return lane;
+}
+
+}  // namespace
+
+void PrefixBook::publish(std::shared_ptr<const RoutingTable> table) {
+  const std::lock_guard guard(lock_);
+  table_ = std::move(table);
+  policy_.reconfigure(table_->settings().prefix);
+  if (!table_->looks_at_prompts()) return;
+  std::vector<bool> present(std::max(table_->slots(), lives_.size()));
+  lives_.resize(present.size());
+  for (const auto& upstream : table_->upstreams()) {
+    const auto lane = upstream.live->slot;
+    present[lane] = true;
+    if (lives_[lane].lock() != upstream.live) {
+      policy_.remove_lane(lane);
+      lives_[lane] = upstream.live;
+    }
+    policy_.set_lane(lane, lane_spec(upstream.spec, table_->settings().prefix));
+  }
+  for (Lane lane = 0; lane < present.size(); ++lane) {
+    if (present[lane]) continue;
+    policy_.remove_lane(lane);
+    lives_[lane].reset();
+  }
+}
+
+void PrefixBook::score(const PrefixAsk& ask) {
+  lanes_.clear();
+  shares_.clear();
+  for (const auto* list : {&ask.group->primaries, &ask.group->backups}) {
+    for (const auto* upstream : *list) {
+      lanes_.push_back(upstream->live->slot);
+      const bool ramps = upstream->live->ramp_began_ns.load(std::memory_order_relaxed) != 0;
+      shares_.push_back(ramps ? ramp_share(*upstream->live, ask.settings->slow_start, ask.context.now) : 1.0);
+    }
+  }
+  scores_.make(policy_, policy_.view(*ask.shape, ask.model), lanes_, shares_, ask.context.now);
+}
+
+PrefixChoice PrefixBook::choose(PrefixAsk ask) {
+  const std::lock_guard guard(lock_);
+  score(ask);
+  ask.context.prefix = &scores_;
+  PrefixChoice choice;
+  choice.picked = pick(*ask.group, *ask.settings, ask.context);
+  const Upstream* upstream = choice.picked.upstream;
+  if (upstream == nullptr && choice.picked.problem == PickProblem::all_busy) {
+    ask.context.hold = false;
+    upstream = preview(*ask.group, *ask.settings, ask.context).upstream;
+  }
+  const auto* appraisal = upstream != nullptr ? scores_.of(upstream->live->slot) : nullptr;
+  if (appraisal == nullptr) return choice;
+  choice.appraisal = *appraisal;
+  if (choice.picked.upstream != nullptr) {
+    choice.ticket = policy_.sent(upstream->live->slot, *appraisal, ask.streams, ask.context.now);
+  }
+  return choice;
+}
+
+bool PrefixBook::has_place(std::string_view asked_model, PrefixAsk ask) {
+  const std::lock_guard guard(lock_);
+  if (table_ == nullptr) return true;
+  ask.group = table_->find(asked_model);
+  ask.settings = &table_->settings();
+  // Nobody serves it any more, or another method does: the request must find out itself.
+  if (ask.group == nullptr || ask.group->method != Method::prefix_aware) return true;
+  score(ask);
+  ask.context.prefix = &scores_;
+  const auto picked = preview(*ask.group, *ask.settings, ask.context);
+  return picked.upstream != nullptr || picked.problem != PickProblem::all_busy;
+}
+
+void PrefixBook::cached(const LoadTicket& ticket, const PromptShape& shape) {
+  const std::lock_guard guard(lock_);
+  policy_.cached(ticket, shape);
+}
+
+void PrefixBook::first_byte(const LoadTicket& ticket, TimePoint now) {
+  const std::lock_guard guard(lock_);
+  policy_.first_byte(ticket, now);
+}
+
+void PrefixBook::ended(const LoadTicket& ticket, const PromptShape& shape, std::string_view model,
+                       const Outcome& outcome, TimePoint now) {
+  const std::lock_guard guard(lock_);
+  policy_.ended(ticket, shape, model, outcome, now);
+}
+
+std::vector<PrefixBook::Opinion> PrefixBook::opinions(const PrefixAsk& ask) {
+  const std::lock_guard guard(lock_);
+  score(ask);
+  std::vector<Opinion> all;
+  for (const auto* list : {&ask.group->primaries, &ask.group->backups}) {
+    for (const auto* upstream : *list) {
+      if (const auto* appraisal = scores_.of(upstream->live->slot)) all.push_back({upstream, *appraisal});
+    }
+  }
+  return all;
+}
+
+PrefixBook::Facts PrefixBook::facts() {
+  Facts facts;
+  const std::lock_guard guard(lock_);
+  if (table_ == nullptr || !table_->looks_at_prompts()) return facts;
+  facts.index_bytes = policy_.index().bytes();
+  facts.index_entries = policy_.index().entries();
+  for (const auto& upstream : table_->upstreams()) {
+    const auto lane = upstream.live->slot;
+    const auto* load = policy_.load(lane);
+    if (load == nullptr) continue;
+    facts.lanes.push_back({upstream.spec.name, load->active(), load->decoding(), load->uncached(),
+                           load->speed().prefill_rate(), load->speed().piece_rate(), policy_.index().held_blocks(lane),
+                           policy_.index().held_units(lane)});
+  }
+  for (const auto& [model, ratio] : policy_.ratios()) facts.bytes_per_token_factor.emplace_back(model, ratio.factor());
+  return facts;
+}
+
+std::vector<std::shared_ptr<UpstreamLive>> PrefixBook::stalled(TimePoint now) {
+  std::vector<std::shared_ptr<UpstreamLive>> found;
+  const std::lock_guard guard(lock_);
+  if (table_ == nullptr || !table_->looks_at_prompts()) return found;
+  for (const auto& upstream : table_->upstreams()) {
+    const TimePoint heard{Duration(upstream.live->last_heard_ns.load(std::memory_order_relaxed))};
+    if (policy_.stalled(upstream.live->slot, now, heard) != LaneLoad::Stall::none) found.push_back(upstream.live);
+  }
+  return found;
+}
+
+}  // namespace svc::router

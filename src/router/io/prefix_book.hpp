@@ -1,0 +1,86 @@
+// What all data threads together know for prefix_aware: one PrefixPolicy under a lock, kept in step with the routing table.
+// Every call takes a few microseconds at most; none calls back.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "router/core/pick.hpp"
+#include "router/core/prefix/prefix_policy.hpp"
+#include "router/core/routing_table.hpp"
+
+namespace svc::router {
+
+/// A request, as the choice needs it. What it points to stays where it is.
+struct PrefixAsk {
+  const Group* group = nullptr;
+  const BalancingSettings* settings = nullptr;
+  const PromptShape* shape = nullptr;
+  std::string_view model;  ///< as it is served
+  PickContext context;     ///< `prefix` is filled in; `hold` says whether it may be kept back
+  bool streams = false;
+};
+
+struct PrefixChoice {
+  PickResult picked;
+  LoadTicket ticket;    ///< when one was picked and counted
+  Appraisal appraisal;  ///< of the one that was picked, or that is waited for
+};
+
+class PrefixBook {
+ public:
+  PrefixBook() : policy_(PrefixSettings{}) {}
+
+  /// The table that requests are routed by from now on. Control thread.
+  void publish(std::shared_ptr<const RoutingTable> table);
+
+  // Any thread.
+  PrefixChoice choose(PrefixAsk ask);
+  /// Would choose() find a place for it now, in the newest table? Nothing is counted.
+  [[nodiscard]] bool has_place(std::string_view asked_model, PrefixAsk ask);
+  /// Its prompt was sent.
+  void cached(const LoadTicket& ticket, const PromptShape& shape);
+  void first_byte(const LoadTicket& ticket, TimePoint now);
+  void ended(const LoadTicket& ticket, const PromptShape& shape, std::string_view model, const Outcome& outcome,
+             TimePoint now);
+
+  /// How the request would be appraised everywhere, for /explain. In the order of the group's primaries and backups.
+  struct Opinion {
+    const Upstream* upstream;
+    Appraisal appraisal;
+  };
+  [[nodiscard]] std::vector<Opinion> opinions(const PrefixAsk& ask);
+  /// For metrics; those of the present table.
+  struct LaneFacts {
+    std::string name;
+    std::uint32_t active = 0, decoding = 0;
+    double queued_tokens = 0, prefill_rate = 0, piece_rate = 0;
+    std::size_t index_blocks = 0;
+    std::uint64_t index_units = 0;
+  };
+  struct Facts {
+    std::vector<LaneFacts> lanes;
+    std::size_t index_bytes = 0, index_entries = 0;
+    std::vector<std::pair<std::string, double>> bytes_per_token_factor;  ///< by model
+  };
+  [[nodiscard]] Facts facts();
+  /// Instances of the present table whose answers have stopped making progress.
+  [[nodiscard]] std::vector<std::shared_ptr<UpstreamLive>> stalled(TimePoint now);
+
+ private:
+  void score(const PrefixAsk& ask);
+
+  std::mutex lock_;
+  PrefixPolicy policy_;
+  std::shared_ptr<const RoutingTable> table_;
+  std::vector<std::weak_ptr<UpstreamLive>> lives_;  // by lane
+  PrefixScores scores_;
+  std::vector<Lane> lanes_;     // scratch
+  std::vector<double> shares_;  // scratch
+};
+
+}  // namespace svc::router

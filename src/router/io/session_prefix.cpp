@@ -1,0 +1,98 @@
+#include "router/io/client_session.hpp"
+#include "router/io/data_thread.hpp"
+
+namespace svc::router {
+
+PickResult ClientSession::choose_upstream(double& seconds) {
+  if (!by_prefix()) {
+    return pick(*x_.group, x_.table->settings(), x_.pick_context);
+  }
+  const auto& settings = x_.table->settings();
+  PrefixAsk ask{x_.group, &settings, &x_.shape, x_.table->served_name(x_.model), x_.pick_context, x_.facts.stream};
+  // Who has failed once has waited enough.
+  ask.context.hold = settings.prefix.hold && x_.tried.empty() && thread_.plane().queues.settings().max_waiting > 0;
+  const PrefixChoice choice = thread_.plane().prefix.choose(ask);
+  x_.load = choice.ticket;
+  x_.prompt_tokens = choice.appraisal.burden.tokens;
+  x_.matched_tokens = choice.appraisal.matched;
+  x_.predicted_wait = choice.appraisal.wait;
+  x_.score = choice.appraisal.score;
+  seconds = choice.appraisal.wait;
+  return choice.picked;
+}
+
+std::function<bool()> ClientSession::readiness() {
+  if (!by_prefix()) {
+    return {};
+  }
+  // What it points to stays as it is while the request waits, and it is asked no more once leave() has returned.
+  return [this, book = &thread_.plane().prefix] {
+    PrefixAsk ask{nullptr, nullptr, &x_.shape, x_.ticket.model, x_.pick_context, x_.facts.stream};
+    ask.context.now = steady_now();
+    ask.context.tried = x_.tried;
+    ask.context.hold = x_.tried.empty();
+    return book->has_place(x_.model, ask);
+  };
+}
+
+void ClientSession::take_priority(const RequestHead& head) {
+  x_.priority = x_.key != nullptr ? x_.key->priority : Priority::standard;
+  const auto wanted = parse_priority(trim_blanks(head.field("X-Priority")));
+  // A key's class is the best that its requests may have.
+  if (wanted && (x_.key == nullptr || *wanted > x_.priority)) {
+    x_.priority = *wanted;
+  }
+}
+
+std::uint64_t ClientSession::owner() const { return x_.key != nullptr ? hash_key(x_.key->name) : 0; }
+
+void ClientSession::prompt_sent() {
+  if (x_.load) {
+    thread_.plane().prefix.cached(x_.load, x_.shape);
+  }
+}
+
+void ClientSession::prompt_done() {
+  if (!x_.load) {
+    return;
+  }
+  auto& plane = thread_.plane();
+  plane.prefix.first_byte(x_.load, now());
+  if (x_.table->settings().prefix.hold) {
+    room_made(x_.upstream->spec);
+  }
+}
+
+void ClientSession::room_made(const UpstreamSpec& spec) {
+  auto& queues = thread_.plane().queues;
+  if (thread_.settings().settings.queue.max_waiting == 0) {
+    return;
+  }
+  // Counted also when nobody waits: one may be about to.
+  if (spec.models.empty()) {
+    queues.slot_freed_any();
+  }
+  for (const auto& model : spec.models) {
+    queues.slot_freed(model);
+  }
+}
+
+void ClientSession::end_load() {
+  if (!x_.load) {
+    return;
+  }
+  Outcome outcome;
+  outcome.complete = std::exchange(x_.answer_whole, false);
+  const Usage usage = x_.tally.usage();
+  if (outcome.complete) {
+    outcome.pieces = x_.tally.events();
+    outcome.streaming = x_.event_stream ? x_.last_piece - x_.first_content : Duration::zero();
+    outcome.answering = x_.first_byte != TimePoint{} ? now() - x_.first_byte : Duration::zero();
+    outcome.prompt_tokens = usage.known ? usage.prompt_tokens : 0;
+    outcome.completion_tokens = usage.completion_tokens;
+  }
+  thread_.plane().prefix.ended(x_.load, x_.shape, x_.table->served_name(x_.model), outcome, now());
+  x_.load = {};
+}
+
+}  // namespace svc::router
