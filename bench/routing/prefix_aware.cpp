@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "bench/routing/policies.hpp"
+#include "bench/routing/router_table.hpp"
 #include "router/core/prefix/prefix_policy.hpp"
 #include "router/core/wait_order.hpp"
 
@@ -17,7 +18,7 @@ Duration seconds(double value) { return Duration(static_cast<Duration::rep>(valu
 class PrefixAware : public Policy {
  public:
   PrefixAware(const Fleet& fleet, const router::PrefixSettings& settings)
-      : fleet_(fleet), policy_(settings), random_(fleet.seed) {
+      : fleet_(fleet), table_(fleet, settings_of(settings)), policy_(settings), random_(fleet.seed) {
     router::LaneSpec spec;
     spec.kv_tokens = fleet.kv_tokens;
     for (router::Lane lane = 0; lane < fleet.engines.size(); ++lane) {
@@ -27,16 +28,20 @@ class PrefixAware : public Policy {
   }
 
   std::optional<EngineIndex> choose(const Arrival& arrival, double now) override {
-    const auto shape = shape_of(arrival);
-    const auto best = appraise(shape, now);
-    if (!policy_.settings().hold || appraisals_[best].open) {
-      send(arrival, shape, best, now);
-      return best;
+    const auto context = context_of(arrival, now);
+    if (const auto engine = table_.pick(context)) {
+      send(arrival, *engine, now);
+      return engine;
     }
+    // Its best instance has enough to do.
+    auto unheld = context;
+    unheld.hold = false;
+    const auto best = *table_.preview(unheld);
+    const auto& appraisal = *scores_.of(lanes_[best]);
     router::WaitItem item;
     item.id = next_id_++;
-    item.since = time_point(now);
-    item.seconds = appraisals_[best].burden.uncached / policy_.load(lanes_[best])->speed().prefill_rate();
+    item.since = context.now;
+    item.seconds = appraisal.burden.uncached / policy_.load(lanes_[best])->speed().prefill_rate();
     order_.add(item);
     held_.emplace(item.id, arrival);
     return std::nullopt;
@@ -44,18 +49,19 @@ class PrefixAware : public Policy {
 
   std::optional<Sent> release(double now) override {
     if (order_.empty()) return std::nullopt;
-    EngineIndex best = 0;
+    router::PickContext context;  // of the one that was asked about last
     const auto ready = [&](std::uint64_t id) {
-      best = appraise(shape_of(held_.at(id)), now);
-      return appraisals_[best].open;
+      context = context_of(held_.at(id), now);
+      return table_.preview(context).has_value();
     };
     const router::WaitRule rule{true, policy_.settings().aging};
     const auto id = order_.next(time_point(now), rule, ready);
     if (!id) return std::nullopt;
     order_.take(*id);
     const auto arrival = held_.extract(*id).mapped();
-    send(arrival, shape_of(arrival), best, now);
-    return Sent{arrival, best};
+    const auto engine = *table_.pick(context);
+    send(arrival, engine, now);
+    return Sent{arrival, engine};
   }
 
   void first_token(const Arrival& arrival, EngineIndex /*engine*/, double now) override {
@@ -64,7 +70,8 @@ class PrefixAware : public Policy {
     policy_.first_byte(open.ticket, time_point(now));
   }
 
-  void ended(const Arrival& arrival, EngineIndex /*engine*/, double now) override {
+  void ended(const Arrival& arrival, EngineIndex engine, double now) override {
+    table_.ended(engine);
     const auto open = open_.extract(arrival.row).mapped();
     router::Outcome outcome;
     outcome.complete = true;
@@ -75,6 +82,13 @@ class PrefixAware : public Policy {
   }
 
  private:
+  static router::BalancingSettings settings_of(const router::PrefixSettings& prefix) {
+    router::BalancingSettings settings;
+    settings.method = router::Method::prefix_aware;
+    settings.prefix = prefix;
+    return settings;
+  }
+
   struct Open {
     router::LoadTicket ticket;
     double begun = 0;
@@ -94,25 +108,31 @@ class PrefixAware : public Policy {
     return shape_;
   }
 
-  EngineIndex appraise(const router::PromptShape& shape, double now) {
-    policy_.appraise(policy_.view(shape, kModel), lanes_, {}, time_point(now), appraisals_);
-    Least least(random_);
-    for (EngineIndex engine = 0; engine < appraisals_.size(); ++engine) least.offer(appraisals_[engine].score, engine);
-    return least.engine();
+  /// Of a pick that knows what the request would meet with everywhere: in scores_.
+  router::PickContext context_of(const Arrival& arrival, double now) {
+    router::PickContext context;
+    context.now = time_point(now);
+    context.random = random_();
+    context.hold = policy_.settings().hold;
+    context.prefix = &scores_;
+    scores_.make(policy_, policy_.view(shape_of(arrival), kModel), lanes_, {}, context.now);
+    return context;
   }
 
-  void send(const Arrival& arrival, const router::PromptShape& shape, EngineIndex engine, double now) {
+  /// With the scores of its pick.
+  void send(const Arrival& arrival, EngineIndex engine, double now) {
     auto& open = open_[arrival.row];
-    open.ticket = policy_.sent(lanes_[engine], appraisals_[engine], true, time_point(now));
-    policy_.cached(open.ticket, shape);
+    open.ticket = policy_.sent(lanes_[engine], *scores_.of(lanes_[engine]), true, time_point(now));
+    policy_.cached(open.ticket, shape_of(arrival));
   }
 
   const Fleet fleet_;
+  RouterTable table_;
   router::PrefixPolicy policy_;
   router::WaitOrder order_;
   std::mt19937_64 random_;
   std::vector<router::Lane> lanes_;
-  std::vector<router::Appraisal> appraisals_;
+  router::PrefixScores scores_;
   router::PromptShape shape_;  // of row shaped_
   std::uint32_t shaped_ = ~std::uint32_t{0};
   std::unordered_map<std::uint32_t, Open> open_;  // by row

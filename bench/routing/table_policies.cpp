@@ -1,6 +1,6 @@
 // Methods of the router that need no knowledge of prompts, by its own pick().
 #include "bench/routing/policies.hpp"
-#include "router/core/pick.hpp"
+#include "bench/routing/router_table.hpp"
 
 namespace svc::routing {
 namespace {
@@ -9,33 +9,25 @@ using router::Method;
 
 class TablePolicy : public Policy {
  public:
-  TablePolicy(const Fleet& fleet, Method method) : random_(fleet.seed) {
-    settings_.method = method;
-    std::vector<router::Upstream> upstreams;
-    for (std::uint32_t i = 0; i < fleet.engines.size(); ++i) {
-      router::Upstream upstream;
-      upstream.spec.name = "engine" + std::to_string(i);
-      upstream.live = std::make_shared<router::UpstreamLive>(i, 1);
-      upstreams.push_back(std::move(upstream));
-    }
-    table_ = router::RoutingTable::build(std::move(upstreams), settings_, TimePoint{}, 1, true, nullptr);
-  }
+  TablePolicy(const Fleet& fleet, Method method) : table_(fleet, settings_of(method)), random_(fleet.seed) {}
 
   std::optional<EngineIndex> choose(const Arrival& arrival, double now) override {
     router::PickContext context;
     context.now = time_point(now);
     context.random = random_();
     context.session_hash = session_key(arrival);
-    return router::pick(*table_->find(""), settings_, context).upstream->live->slot;
+    return table_.pick(context);
   }
 
-  void ended(const Arrival& /*arrival*/, EngineIndex engine, double /*now*/) override {
-    for (const auto& upstream : table_->upstreams()) {
-      if (upstream.live->slot == engine) --upstream.live->in_flight;
-    }
-  }
+  void ended(const Arrival& /*arrival*/, EngineIndex engine, double /*now*/) override { table_.ended(engine); }
 
  private:
+  static router::BalancingSettings settings_of(Method method) {
+    router::BalancingSettings settings;
+    settings.method = method;
+    return settings;
+  }
+
   /// The client's session; in a trace without any the second block, because the first one is often a system prompt
   /// that all share; or else the prompt is taken to be the only one of its session.
   static std::uint64_t session_key(const Arrival& arrival) {
@@ -48,8 +40,7 @@ class TablePolicy : public Policy {
     return router::hash_key(kind + std::to_string(key));
   }
 
-  router::BalancingSettings settings_;
-  std::shared_ptr<const router::RoutingTable> table_;
+  RouterTable table_;
   std::mt19937_64 random_;
 };
 
