@@ -4,7 +4,8 @@ set -euo pipefail
 
 readonly LIBRARIES=(
   nlohmann-json3-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev libssl-dev libsimdjson-dev
-  libtomlplusplus-dev libsqlite3-dev prometheus-cpp-dev libsystemd-dev libxxhash-dev libjemalloc-dev)
+  libtomlplusplus-dev libsqlite3-dev prometheus-cpp-dev libsystemd-dev libxxhash-dev libjemalloc-dev
+  zlib1g-dev) # infinilm-bench reads packed traces
 readonly TOOLS=(g++ cmake ninja-build ccache pkg-config git python3 openssl sqlite3 python3-jsonschema python3-yaml curl
   strace) # a system test makes fsync fail with it
 readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck)

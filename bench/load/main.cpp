@@ -1,8 +1,11 @@
-// infinilm-bench: puts one kind of load on a proxy on this machine; JSON on stdout, a summary on stderr.
+// infinilm-bench: puts one kind of load on a proxy on this machine, or replays what was recorded in virtual time; JSON on
+// stdout, a summary on stderr.
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "bench/load/command_line.hpp"
+#include "bench/load/replay_command.hpp"
 #include "bench/load/report.hpp"
 #include "common/io/rlimit.hpp"
 
@@ -42,6 +45,9 @@ int run(const Options& options) {
 }  // namespace svc::load
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "replay") {
+    return svc::load::replay_command(argc - 1, argv + 1);
+  }
   svc::load::Options options;
   if (const auto code = svc::load::read_command_line(argc, argv, options)) {
     return *code;

@@ -1,0 +1,156 @@
+// The access log of infinilm-router as a trace. Its lines are written when requests end; what usage an engine did not
+// tell is estimated from the bytes, by those requests of the same log of which it did.
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "bench/routing/trace_text.hpp"
+#include "router/core/prefix/token_ratio.hpp"
+
+namespace svc::routing {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kHexDigits = 8;  // of a block in `prefix`
+constexpr std::uint32_t kMostTokens = 1U << 28U;
+constexpr double kBytesPerToken = router::TokenRatio::kLatin;  // of prompts, when no request of the log tells
+
+/// "48640/4096:0a1b2c3d4e5f6071": a prompt of 48,640 units, and the hash of each 4,096 of them with all before it.
+struct Prefix {
+  double units = 0, step = 0;
+  std::vector<BlockId> blocks;
+};
+
+struct Line {
+  double at = 0;
+  double in = 0, out = 0;  // tokens; 0: not told
+  double bytes_in = 0, bytes_out = 0;
+  bool stream = false;
+  Prefix prefix;
+  Request request;
+};
+
+double number(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number() ? found->get<double>() : 0;
+}
+
+std::string_view text(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? std::string_view(found->get_ref<const std::string&>())
+                                                     : std::string_view();
+}
+
+std::optional<Prefix> parse_prefix(std::string_view text) {
+  Prefix prefix;
+  if (text.empty()) return prefix;
+  const auto units = to_number<double>(take_field(text, '/'));
+  const auto step = to_number<double>(take_field(text, ':'));
+  if (!units || !step || !(*step >= 1) || text.size() % kHexDigits != 0) return std::nullopt;
+  prefix.units = *units;
+  prefix.step = *step;
+  for (; !text.empty(); text.remove_prefix(kHexDigits)) {
+    BlockId id = 0;
+    const auto* end = text.data() + kHexDigits;
+    if (std::from_chars(text.data(), end, id, 16).ptr != end) return std::nullopt;
+    prefix.blocks.push_back(id);
+  }
+  return prefix;
+}
+
+/// Tokens for each byte, of those requests that tell both.
+class Ratio {
+ public:
+  void add(double tokens, double bytes) {
+    if (tokens <= 0 || bytes <= 0) return;
+    tokens_ += tokens;
+    bytes_ += bytes;
+  }
+  /// 0: nobody knows.
+  [[nodiscard]] double tokens(double bytes) const { return bytes_ > 0 ? bytes * tokens_ / bytes_ : 0; }
+  [[nodiscard]] double tokens_or(double bytes, double bytes_per_token) const {
+    return bytes_ > 0 ? tokens(bytes) : bytes / bytes_per_token;
+  }
+
+ private:
+  double tokens_ = 0, bytes_ = 0;
+};
+
+/// nullopt: no request that can be run again.
+std::optional<Line> read_line(const Json& object) {
+  if (text(object, "method") != "POST" || number(object, "status") != 200 || !text(object, "reason").empty()) {
+    return std::nullopt;
+  }
+  const auto ended = stamp_seconds(text(object, "ts"), 'T');
+  auto prefix = parse_prefix(text(object, "prefix"));
+  if (!ended || !prefix) return std::nullopt;
+  Line line;
+  const double total = number(object, "total_ms") / 1000;
+  line.at = *ended - total;
+  line.in = number(object, "prompt_tokens");
+  line.out = number(object, "completion_tokens");
+  line.bytes_in = number(object, "bytes_in");
+  line.bytes_out = number(object, "bytes_out");
+  const auto stream = object.find("stream");
+  line.stream = stream != object.end() && *stream == true;
+  line.prefix = std::move(*prefix);
+  if (object.contains("total_ms")) line.request.recorded_total = total;
+  if (object.contains("ttft_ms")) line.request.recorded_first = number(object, "ttft_ms") / 1000;
+  if (const auto session = text(object, "session"); !session.empty()) {
+    line.request.session = std::hash<std::string_view>{}(session) | 1U;
+  }
+  return line;
+}
+
+std::uint32_t tokens(double value) {
+  return static_cast<std::uint32_t>(std::clamp(std::round(value), 1.0, double{kMostTokens}));
+}
+
+}  // namespace
+
+Trace parse_access_log(std::string_view log) {
+  Trace trace;
+  trace.name = "access log";
+  std::vector<Line> rows;
+  std::set<std::string, std::less<>> upstreams;
+  Ratio prompts, units, plain, streamed;
+  TextLines lines(log);
+  while (const auto line = lines.next()) {
+    const auto object = Json::parse(*line, nullptr, false);
+    if (!object.is_object() || text(object, "logger") != "access") continue;  // the daemon's other lines
+    if (text(object, "method") != "POST") continue;                           // pages
+    auto row = read_line(object);
+    if (!row) {
+      ++trace.left_out;
+      continue;
+    }
+    if (const auto upstream = text(object, "upstream"); !upstream.empty()) upstreams.emplace(upstream);
+    prompts.add(row->in, row->bytes_in);
+    units.add(row->in, row->prefix.units);
+    (row->stream ? streamed : plain).add(row->out, row->bytes_out);
+    rows.push_back(std::move(*row));
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const Line& a, const Line& b) { return a.at < b.at; });
+  const auto with_prefix = std::find_if(rows.begin(), rows.end(), [](const Line& row) { return row.prefix.step > 0; });
+  if (with_prefix != rows.end()) {
+    trace.block_tokens = tokens(units.tokens_or(with_prefix->prefix.step, kBytesPerToken));
+  }
+  for (auto& row : rows) {
+    const double in = row.in > 0 ? row.in : prompts.tokens_or(row.bytes_in, kBytesPerToken);
+    const double out = row.out > 0 ? row.out : (row.stream ? streamed : plain).tokens(row.bytes_out);
+    if (in <= 0 || out <= 0) {
+      ++trace.left_out;
+      continue;
+    }
+    row.request.at = row.at - rows.front().at;
+    row.request.in = tokens(in);
+    row.request.out = tokens(out);
+    trace.add(row.request, row.prefix.blocks);
+  }
+  trace.recorded_engines = upstreams.size();
+  return trace;
+}
+
+}  // namespace svc::routing
