@@ -6,7 +6,8 @@ readonly LIBRARIES=(
   nlohmann-json3-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev libssl-dev libsimdjson-dev
   libtomlplusplus-dev libsqlite3-dev prometheus-cpp-dev libsystemd-dev libxxhash-dev libjemalloc-dev)
 readonly TOOLS=(g++ cmake ninja-build ccache pkg-config git python3 openssl sqlite3 python3-jsonschema curl
-  strace) # a system test makes fsync fail with it
+  strace    # a system test makes fsync fail with it
+  iproute2) # another one makes hosts of network namespaces
 readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck)
 readonly BOOST_OLDEST=81 # 1.81 is what the code is written against
 
