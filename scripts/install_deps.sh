@@ -7,7 +7,8 @@ readonly LIBRARIES=(
   libtomlplusplus-dev libsqlite3-dev prometheus-cpp-dev libsystemd-dev libxxhash-dev libjemalloc-dev
   zlib1g-dev) # infinilm-bench reads packed traces
 readonly TOOLS=(g++ cmake ninja-build ccache pkg-config git python3 openssl sqlite3 python3-jsonschema python3-yaml curl
-  strace) # a system test makes fsync fail with it
+  strace    # a system test makes fsync fail with it
+  iproute2) # another one makes hosts of network namespaces
 readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck)
 readonly NODE_OLDEST=18 # what the OpenAI client of the tests runs on; Debian 12 has it
 readonly BOOST_OLDEST=81 # 1.81 is what the code is written against

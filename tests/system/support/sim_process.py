@@ -37,11 +37,12 @@ class Stream:
         return data[:-2]
 
     def events(self):
-        """All events to the end: objects, and "[DONE]"."""
-        found = []
+        """All events to the end: objects, and "[DONE]". A chunk may end within one, after a jam."""
+        found, rest = [], b""
         while chunk := self.chunk():
-            for event in chunk.decode().split("\n\n")[:-1]:
-                text = event.removeprefix("data: ")
+            *whole, rest = (rest + chunk).split(b"\n\n")
+            for event in whole:
+                text = event.decode().removeprefix("data: ")
                 found.append(text if text == "[DONE]" else json_module.loads(text))
         return found
 
