@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "agent/core/service_settings.hpp"
-#include "agent/core/services_file.hpp"
 #include "common/core/option_table.hpp"
+#include "common/core/services_file.hpp"
 #include "common/io/daemon.hpp"
 #include "common/io/http_server.hpp"
 #include "common/io/log.hpp"

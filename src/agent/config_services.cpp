@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/config.hpp"
-#include "agent/core/services_file.hpp"
+#include "agent/core/service_entry.hpp"
 #include "agent/finish_service.hpp"
-#include "agent/io/own_names.hpp"
 #include "common/io/config_file.hpp"
+#include "common/io/own_names.hpp"
 
 namespace svc::agent {
 namespace {

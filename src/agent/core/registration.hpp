@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,9 +55,5 @@ struct InstanceLoad {
 
 /// "http://10.0.0.7:5002" or "https://[fd00::7]:5002": where others find the agent's pages.
 [[nodiscard]] std::string pages_url(const ServiceSettings& settings);
-
-/// The metadata of a settings file, as a registry will judge it. `path`: where it stands, for the message: "metadata",
-/// "services[1].metadata". Error: client's, "'metadata.health_url' must be ...".
-[[nodiscard]] Result<void> check_metadata(const nlohmann::json& metadata, const std::string& path);
 
 }  // namespace svc::agent

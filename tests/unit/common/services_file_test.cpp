@@ -1,4 +1,4 @@
-#include "agent/core/services_file.hpp"
+#include "common/core/services_file.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace svc::agent {
+namespace svc {
 namespace {
 
 using namespace std::chrono_literals;
@@ -130,37 +130,5 @@ TEST(ServicesOfHost, SharedPorts_NameBoth) {
   EXPECT_EQ(message(5002, 5001), "services 'a' (port 5002) and 'b' (port 5001) both need port 5002" + end);
 }
 
-TEST(ApplyEntry, WhatIsStated_Wins) {
-  ServiceSettings settings;
-  settings.name = "old";
-  settings.max_fails = 7;
-  settings.fail_timeout = 9s;
-  settings.metadata_json = R"({"a":1,"b":{"c":1}})";
-  const auto read = read_services_file(json::parse(
-      R"({"services": [{"name": "n", "host": "h", "port": 5, "weight": 2, "backup": true, "metadata": {"b": 2}}]})"));
-  apply_entry(read->front(), settings);
-  EXPECT_EQ(settings.name, "n");
-  EXPECT_EQ(settings.host, "h");
-  EXPECT_EQ(settings.port, 5);
-  EXPECT_EQ(settings.weight, 2);
-  EXPECT_EQ(settings.max_fails, 7);
-  EXPECT_EQ(settings.fail_timeout, 9s);
-  EXPECT_TRUE(settings.backup);
-  EXPECT_EQ(settings.metadata_json, R"({"a":1,"b":2})");
-
-  ServiceSettings seed;
-  apply_entry(read_services_file(json::parse(kSeed))->front(), seed);
-  EXPECT_EQ(seed.fail_timeout, 30s);
-  EXPECT_EQ(seed.max_fails, 3);
-  EXPECT_FALSE(seed.backup);
-}
-
-TEST(SettingsFiles, Files_AreInTheFolder) {
-  const ServiceEntry entry = entries({{"gpu1", "h", 1}}).front();
-  EXPECT_EQ(settings_files(entry, "dir"), (std::vector<std::string>{"dir/gpu1.toml", "dir/service.toml"}));
-  EXPECT_EQ(settings_files(entry, "/"), (std::vector<std::string>{"/gpu1.toml", "/service.toml"}));
-  EXPECT_EQ(settings_files(entry, ""), (std::vector<std::string>{"gpu1.toml", "service.toml"}));
-}
-
 }  // namespace
-}  // namespace svc::agent
+}  // namespace svc

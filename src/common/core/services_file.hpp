@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/core/service_settings.hpp"
+#include "common/core/clock.hpp"
 #include "common/core/result.hpp"
 
-namespace svc::agent {
+namespace svc {
 
 struct ServiceEntry {
   std::string name;
@@ -34,13 +34,4 @@ struct ServiceEntry {
 [[nodiscard]] Result<std::vector<ServiceEntry>> services_of_host(const std::vector<ServiceEntry>& entries,
                                                                  const std::vector<std::string>& own_names);
 
-/// Puts what the entry states over `settings`; metadata key by key.
-void apply_entry(const ServiceEntry& entry, ServiceSettings& settings);
-
-/// Where the entry's settings may be, best first, when it names no `config`: {name}.toml and service.toml in `folder`.
-[[nodiscard]] std::vector<std::string> settings_files(const ServiceEntry& entry, const std::string& folder);
-
-/// Two compact JSON objects as one; the keys of `over` win.
-[[nodiscard]] std::string merged_metadata(std::string_view base, std::string_view over);
-
-}  // namespace svc::agent
+}  // namespace svc

@@ -1,17 +1,17 @@
-#include "agent/core/services_file.hpp"
+#include "common/core/services_file.hpp"
 
 #include <algorithm>
 #include <array>
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "agent/core/registration.hpp"
 #include "common/core/header_rules.hpp"
 #include "common/core/ip_address.hpp"
 #include "common/core/json_reader.hpp"
+#include "common/core/wire/metadata_rules.hpp"
 #include "common/core/wire/registry_api.hpp"
 
-namespace svc::agent {
+namespace svc {
 namespace {
 
 using nlohmann::json;
@@ -49,7 +49,8 @@ Result<ServiceEntry> read_entry(const json& item, const std::string& path) {
   bool flag = false;
   if (reader.flag("backup", flag)) entry.backup = flag;
   if (const json* const metadata = reader.object("metadata")) {
-    if (const auto checked = check_metadata(*metadata, path + ".metadata"); !checked) reader.adopt(checked.error());
+    if (const auto checked = wire::check_metadata(*metadata, path + ".metadata"); !checked)
+      reader.adopt(checked.error());
     entry.metadata_json = metadata->dump();
   }
   reader.text("config", entry.config, {1, kMaxPath});
@@ -135,29 +136,4 @@ Result<std::vector<ServiceEntry>> services_of_host(const std::vector<ServiceEntr
   return own;
 }
 
-void apply_entry(const ServiceEntry& entry, ServiceSettings& settings) {
-  settings.name = entry.name;
-  settings.host = entry.host;
-  settings.port = entry.port;
-  if (entry.weight) settings.weight = *entry.weight;
-  if (entry.max_fails) settings.max_fails = *entry.max_fails;
-  if (entry.fail_timeout) settings.fail_timeout = *entry.fail_timeout;
-  if (entry.backup) settings.backup = *entry.backup;
-  settings.metadata_json = merged_metadata(settings.metadata_json, entry.metadata_json);
-}
-
-std::vector<std::string> settings_files(const ServiceEntry& entry, const std::string& folder) {
-  const std::string start = folder.empty() || folder.ends_with('/') ? folder : folder + "/";
-  return {start + entry.name + ".toml", start + "service.toml"};
-}
-
-std::string merged_metadata(std::string_view base, std::string_view over) {
-  json merged = json::object();
-  for (const std::string_view text : {base, over}) {
-    const auto object = parse_json(text);
-    if (object && object->is_object()) merged.update(*object);
-  }
-  return merged.dump();
-}
-
-}  // namespace svc::agent
+}  // namespace svc

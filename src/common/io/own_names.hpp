@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-namespace svc::agent {
+namespace svc {
 
 /// localhost, the host name, its full name if there is another, and every address of an interface that is up (without
 /// link-local ones). Blocks: it asks the resolver for the full name.
 [[nodiscard]] std::vector<std::string> own_names();
 
-}  // namespace svc::agent
+}  // namespace svc

@@ -1,4 +1,4 @@
-#include "agent/io/own_names.hpp"
+#include "common/io/own_names.hpp"
 
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -15,7 +15,7 @@
 
 #include "common/core/ip_address.hpp"
 
-namespace svc::agent {
+namespace svc {
 namespace {
 
 void add(std::vector<std::string>& names, const std::string& name) {
@@ -73,4 +73,4 @@ std::vector<std::string> own_names() {
   return names;
 }
 
-}  // namespace svc::agent
+}  // namespace svc
