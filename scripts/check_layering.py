@@ -42,7 +42,8 @@ CORE_JSON_FILES = (
     "service_entry", "settings_document",  # what it is told to run
     "shim_protocol",                       # agent and shim
     # Formats that the operator's tool reads:
-    "daemon_pages",                        # the pages of all daemons
+    "page_json", "daemon_pages", "fleet_pages",  # the pages of all daemons
+    "daemon_settings",                     # what --print-config prints
 )
 
 CLOCK_HOME = "src/common/core/clock.hpp"

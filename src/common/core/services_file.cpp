@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -19,7 +20,7 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 9> kKeys{"name",         "host",   "port",     "weight", "max_fails",
                                                 "fail_timeout", "backup", "metadata", "config"};
 constexpr std::size_t kMaxPath = 4096;
-constexpr std::size_t kMost = 20;  ///< hosts in a message
+constexpr std::size_t kMost = 20;  ///< names in a message
 
 bool is_comment(std::string_view key) { return key.starts_with('_') || key.starts_with('$'); }
 
@@ -83,19 +84,27 @@ Result<void> check_ports(const std::vector<ServiceEntry>& entries) {
   return {};
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < std::min(names.size(), kMost); ++i) out.append(i == 0 ? "" : ", ").append(names[i]);
+  return out + (names.size() > kMost ? ", ..." : "");
+}
+
+std::vector<std::string> names_of(const std::vector<ServiceEntry>& entries) {
+  std::vector<std::string> names;
+  std::transform(entries.begin(), entries.end(), std::back_inserter(names),
+                 [](const ServiceEntry& entry) { return entry.name; });
+  return names;
+}
+
 Error none_for_this_host(const std::vector<ServiceEntry>& entries, const std::vector<std::string>& own_names) {
   std::vector<std::string> hosts;
   for (const ServiceEntry& entry : entries) {
     if (std::find(hosts.begin(), hosts.end(), entry.host) == hosts.end()) hosts.push_back(entry.host);
   }
-  const auto list = [](const std::vector<std::string>& names) {
-    std::string out;
-    for (std::size_t i = 0; i < std::min(names.size(), kMost); ++i) out.append(i == 0 ? "" : ", ").append(names[i]);
-    return out + (names.size() > kMost ? ", ..." : "");
-  };
   if (hosts.empty()) return invalid("the list 'services' is empty");
-  return invalid("no service of the file belongs to this host (" + list(own_names) + "); the file's hosts are " +
-                 list(hosts) + "; --host says which one this is");
+  return invalid("no service of the file belongs to this host (" + listed(own_names) + "); the file's hosts are " +
+                 listed(hosts) + "; --host says which one this is");
 }
 
 }  // namespace
@@ -127,13 +136,33 @@ Result<std::vector<ServiceEntry>> services_of_host(const std::vector<ServiceEntr
                                                    const std::vector<std::string>& own_names) {
   std::vector<ServiceEntry> own;
   for (const ServiceEntry& entry : entries) {
-    const bool here = std::any_of(own_names.begin(), own_names.end(),
-                                  [&entry](const std::string& name) { return same_host(name, entry.host); });
-    if (here) own.push_back(entry);
+    if (is_own_host(entry.host, own_names)) own.push_back(entry);
   }
   if (own.empty()) return none_for_this_host(entries, own_names);
   if (auto checked = check_ports(own); !checked) return checked.error();
   return own;
+}
+
+bool is_own_host(std::string_view host, const std::vector<std::string>& own_names) {
+  return std::any_of(own_names.begin(), own_names.end(),
+                     [host](const std::string& name) { return same_host(name, host); });
+}
+
+Result<std::vector<ServiceEntry>> named_services(const std::vector<ServiceEntry>& entries,
+                                                 const std::vector<std::string>& names) {
+  if (names.empty()) return entries;
+  const auto is_wanted = [&names](const ServiceEntry& entry) {
+    return std::find(names.begin(), names.end(), entry.name) != names.end();
+  };
+  std::vector<ServiceEntry> wanted;
+  std::copy_if(entries.begin(), entries.end(), std::back_inserter(wanted), is_wanted);
+  for (const std::string& name : names) {
+    const bool found =
+        std::any_of(wanted.begin(), wanted.end(), [&name](const ServiceEntry& e) { return e.name == name; });
+    if (!found)
+      return invalid("no service of this host is called '" + name + "'; there are " + listed(names_of(entries)));
+  }
+  return wanted;
 }
 
 }  // namespace svc

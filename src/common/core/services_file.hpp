@@ -34,4 +34,11 @@ struct ServiceEntry {
 [[nodiscard]] Result<std::vector<ServiceEntry>> services_of_host(const std::vector<ServiceEntry>& entries,
                                                                  const std::vector<std::string>& own_names);
 
+/// Is `host` one of `own_names`, compared as above?
+[[nodiscard]] bool is_own_host(std::string_view host, const std::vector<std::string>& own_names);
+
+/// Those with one of `names`, in the order of the file; no names: all. Error: a name that none has.
+[[nodiscard]] Result<std::vector<ServiceEntry>> named_services(const std::vector<ServiceEntry>& entries,
+                                                               const std::vector<std::string>& names);
+
 }  // namespace svc

@@ -117,6 +117,20 @@ TEST(ServicesOfHost, NoneForThisHost_ListsTheHosts) {
   EXPECT_EQ(services_of_host({}, {"me"}).error().message, "the list 'services' is empty");
 }
 
+TEST(NamedServices, Names_ChooseInTheOrderOfTheFile) {
+  const auto all = entries({{"a", "h", 1}, {"b", "h", 3}, {"c", "h", 5}});
+  const auto chosen = [&all](const std::vector<std::string>& names) {
+    const auto wanted = named_services(all, names);
+    if (!wanted) return wanted.error().message;
+    std::string out;
+    for (const ServiceEntry& entry : *wanted) out += entry.name;
+    return out;
+  };
+  EXPECT_EQ(chosen({}), "abc");
+  EXPECT_EQ(chosen({"c", "a"}), "ac");
+  EXPECT_EQ(chosen({"a", "x"}), "no service of this host is called 'x'; there are a, b, c");
+}
+
 TEST(ServicesOfHost, SharedPorts_NameBoth) {
   const auto message = [](std::uint16_t first, std::uint16_t second) {
     const auto own = services_of_host(entries({{"a", "h", first}, {"b", "h", second}, {"far", "other", first}}), {"h"});

@@ -6,10 +6,11 @@
 #include <cstdint>
 #include <string>
 
-namespace svc::agent {
+namespace svc {
 
-/// "" when the port can be bound on all addresses now, else a sentence fit for a log: who holds it, as far as /proc shows it.
-[[nodiscard]] std::string why_port_is_taken(std::uint16_t port);
+/// "" when the port can be bound now on that address (an IP address; what is none counts as all of IPv4), else a sentence fit for
+/// a log: who holds it, as far as /proc shows it.
+[[nodiscard]] std::string why_port_is_taken(std::uint16_t port, const std::string& address = "0.0.0.0");
 
 /// Who listens on a port that answers: a process below the run's shim, or provably another one. `unknown`: no listener was
 /// found (another network namespace), or none whose files may be looked at.
@@ -22,4 +23,4 @@ struct PortOwner {
 /// Reads the files of the run's processes; of all processes only when it is none of them.
 [[nodiscard]] PortOwner owner_of_port(std::uint16_t port, pid_t shim);
 
-}  // namespace svc::agent
+}  // namespace svc

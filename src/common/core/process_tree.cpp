@@ -1,11 +1,11 @@
-#include "agent/core/process_tree.hpp"
+#include "common/core/process_tree.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <string>
 #include <unordered_map>
 
-namespace svc::agent {
+namespace svc {
 namespace {
 
 /// The next word up to a separator, taken off the front of `text`; "" at its end.
@@ -119,4 +119,4 @@ std::string_view cgroup2_path(std::string_view self_cgroup) {
   return {};
 }
 
-}  // namespace svc::agent
+}  // namespace svc

@@ -1,4 +1,4 @@
-#include "agent/io/port_check.hpp"
+#include "common/io/port_check.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -13,28 +13,30 @@
 #include <sstream>
 #include <system_error>
 
-#include "agent/io/shim/proc_scan.hpp"
+#include "common/io/proc_scan.hpp"
+#include "common/io/unique_fd.hpp"
 
-namespace svc::agent {
+namespace svc {
 namespace {
 
 /// 0, or errno of bind or listen.
-int try_listen(std::uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return errno;
+int try_listen(std::uint16_t port, const std::string& address) {
+  sockaddr_in v4{};
+  sockaddr_in6 v6{};
+  v4.sin_family = AF_INET;
+  v6.sin6_family = AF_INET6;
+  v4.sin_port = v6.sin6_port = htons(port);
+  const bool is_v6 = ::inet_pton(AF_INET6, address.c_str(), &v6.sin6_addr) == 1;
+  if (!is_v6 && ::inet_pton(AF_INET, address.c_str(), &v4.sin_addr) != 1) v4.sin_addr.s_addr = htonl(INADDR_ANY);
+  const UniqueFd fd(::socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return errno;
   const int on = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);  // connections that were closed a moment ago do not count
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_ANY);
-  int error = 0;
+  // Connections that were closed a moment ago do not count.
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const auto* const to = is_v6 ? reinterpret_cast<const sockaddr*>(&v6) : reinterpret_cast<const sockaddr*>(&v4);
+  const socklen_t size = is_v6 ? sizeof v6 : sizeof v4;
   // Linux lets two sockets with SO_REUSEADDR bind one port; only listen() tells them apart.
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(fd, 1) != 0) {
-    error = errno;
-  }
-  ::close(fd);
-  return error;
+  return ::bind(fd.get(), to, size) != 0 || ::listen(fd.get(), 1) != 0 ? errno : 0;
 }
 
 /// As /proc/PID/fd shows them ("socket:[123]"): the sockets that listen on the port, which may be several.
@@ -89,8 +91,8 @@ std::string described(pid_t pid) {
 
 }  // namespace
 
-std::string why_port_is_taken(std::uint16_t port) {
-  const int error = try_listen(port);
+std::string why_port_is_taken(std::uint16_t port, const std::string& address) {
+  const int error = try_listen(port, address);
   if (error == 0) return {};
   const std::string number = std::to_string(port);
   if (error != EADDRINUSE) {
@@ -111,4 +113,4 @@ PortOwner owner_of_port(std::uint16_t port, pid_t shim) {
   return {PortOwner::Who::somebody_else, described(holder)};
 }
 
-}  // namespace svc::agent
+}  // namespace svc

@@ -1,4 +1,4 @@
-#include "agent/io/shim/proc_scan.hpp"
+#include "common/io/proc_scan.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -11,9 +11,9 @@
 #include <csignal>
 #include <memory>
 
-#include "agent/io/shim/unique_fd.hpp"
+#include "common/io/unique_fd.hpp"
 
-namespace svc::agent {
+namespace svc {
 namespace {
 
 struct CloseFolder {
@@ -86,4 +86,4 @@ bool write_small_file(const std::string& path, std::string_view text) {
   return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
-}  // namespace svc::agent
+}  // namespace svc

@@ -1,11 +1,11 @@
-#include "agent/core/process_tree.hpp"
+#include "common/core/process_tree.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace svc::agent {
+namespace svc {
 namespace {
 
 using testing::ElementsAre;
@@ -108,4 +108,4 @@ TEST(Cgroup2, MountAndOwnPath_AreFound) {
 }
 
 }  // namespace
-}  // namespace svc::agent
+}  // namespace svc

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace svc::agent {
+namespace svc {
 
 struct ProcessFacts {
   pid_t pid = 0;
@@ -39,4 +39,4 @@ struct ProcessFacts {
 [[nodiscard]] std::string_view cgroup2_mount(std::string_view mountinfo);
 [[nodiscard]] std::string_view cgroup2_path(std::string_view self_cgroup);
 
-}  // namespace svc::agent
+}  // namespace svc

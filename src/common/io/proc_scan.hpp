@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/core/process_tree.hpp"
+#include "common/core/process_tree.hpp"
 
-namespace svc::agent {
+namespace svc {
 
 /// All processes, zombies included; one pass over /proc, about 10 us each. What ends while it is read is left out.
 [[nodiscard]] std::vector<ProcessFacts> scan_processes();
@@ -32,4 +32,4 @@ bool signal_process(const ProcessFacts& process, int signal);
 /// Writes a file of /proc or /sys. False: it could not be.
 bool write_small_file(const std::string& path, std::string_view text);
 
-}  // namespace svc::agent
+}  // namespace svc
