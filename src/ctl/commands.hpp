@@ -22,6 +22,12 @@ struct Command {
   Action (*declare)(CLI::App& app);  ///< `app` outlives the action, which owns the values that the flags are read into
 };
 
+Action declare_check(CLI::App& app);
+Action declare_launch(CLI::App& app);
+Action declare_pid(CLI::App& app);
+Action declare_plan(CLI::App& app);
+Action declare_status(CLI::App& app);
+Action declare_stop(CLI::App& app);
 Action declare_wait(CLI::App& app);
 
 /// In the order of --help.

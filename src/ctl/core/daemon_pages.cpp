@@ -2,46 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/core/json_reader.hpp"
+#include "ctl/core/page_json.hpp"
 
 namespace svc::ctl {
 namespace {
 
 using nlohmann::json;
-
-std::optional<json> object_of(std::string_view body) {
-  auto parsed = parse_json(body);
-  if (!parsed || !parsed->is_object()) return std::nullopt;
-  return std::optional<json>(std::in_place, *std::move(parsed));
-}
-
-const json* member(const json& object, const char* key) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(key);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
-}
-
-std::string text(const json& object, const char* key) {
-  const json* const found = member(object, key);
-  return found != nullptr && found->is_string() ? found->get<std::string>() : "";
-}
-
-bool flag(const json& object, const char* key) {
-  const json* const found = member(object, key);
-  return found != nullptr && found->is_boolean() && found->get<bool>();
-}
-
-std::optional<double> number(const json& object, const char* key) {
-  const json* const found = member(object, key);
-  if (found == nullptr || !found->is_number()) return std::nullopt;
-  return found->get<double>();
-}
-
-std::optional<std::int64_t> integer(const json& object, const char* key) {
-  const json* const found = member(object, key);
-  if (found == nullptr || !found->is_number_integer()) return std::nullopt;
-  return found->get<std::int64_t>();
-}
 
 std::string last_exit_text(const json& page) {
   const json* const exits = member(page, "exits");
@@ -51,7 +17,7 @@ std::string last_exit_text(const json& page) {
 }  // namespace
 
 std::optional<RegistryHealth> parse_registry_health(std::string_view body) {
-  const auto page = object_of(body);
+  const auto page = page_object(body);
   if (!page || member(*page, "registry") == nullptr) return std::nullopt;
   RegistryHealth health;
   health.status = text(*page, "status");
@@ -65,7 +31,7 @@ std::optional<RegistryHealth> parse_registry_health(std::string_view body) {
 }
 
 std::optional<RouterHealth> parse_router_health(std::string_view body) {
-  const auto page = object_of(body);
+  const auto page = page_object(body);
   if (!page || member(*page, "router") == nullptr) return std::nullopt;
   RouterHealth health;
   health.status = text(*page, "status");
@@ -78,7 +44,7 @@ std::optional<RouterHealth> parse_router_health(std::string_view body) {
 }
 
 std::optional<AgentStatus> parse_agent_status(std::string_view body) {
-  const auto page = object_of(body);
+  const auto page = page_object(body);
   if (!page) return std::nullopt;
   AgentStatus status;
   status.name = text(*page, "name");
@@ -91,6 +57,11 @@ std::optional<AgentStatus> parse_agent_status(std::string_view body) {
   status.agent_uptime_seconds = number(*page, "uptime");
   status.restarts = integer(*page, "restarts");
   status.last_line = text(*page, "last_line");
+  if (const json* const registered = member(*page, "registered")) {
+    if (member(*registered, "engine") != nullptr) status.registered = flag(*registered, "engine");
+  }
+  if (const json* const load = member(*page, "load")) status.open_connections = integer(*load, "open_connections");
+  status.models = texts(*page, "models");
   status.last_exit = last_exit_text(*page);
   return status;
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace svc::ctl {
 
@@ -35,7 +36,10 @@ struct AgentStatus {
   std::string status;  ///< what the registry is told; of /health "healthy" or that
   std::optional<double> state_seconds, up_seconds, agent_uptime_seconds;
   std::optional<std::int64_t> restarts;
-  std::string last_line;  ///< of the engine's output
+  std::string last_line;           ///< of the engine's output
+  std::optional<bool> registered;  ///< the registry knows the engine
+  std::optional<std::int64_t> open_connections;
+  std::vector<std::string> models;
   std::string last_exit;  ///< why it ended last; "" = it has not
 };
 

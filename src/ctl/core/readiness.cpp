@@ -36,11 +36,15 @@ std::string progress(const AgentStatus& status) {
   return text;
 }
 
-Readiness judge_service(int status, std::string_view body, std::string_view detail) {
-  auto known = parse_agent_status(detail);
-  if (!known) known = parse_agent_status(body);
+Readiness judge_service(const ReadinessAnswer& answer) {
+  auto known = parse_agent_status(answer.detail);
+  if (!known) known = parse_agent_status(answer.body);
   if (!known) return {Verdict::failed, "somebody else answers there: it is no agent"};
-  if (status == 200) return {Verdict::ready, known->state.empty() ? known->status : known->state};
+  const std::string state = known->state.empty() ? known->status : known->state;
+  if (answer.status == 200) {
+    if (answer.registered && known->registered == false) return {Verdict::not_yet, state + ", not registered yet"};
+    return {Verdict::ready, state};
+  }
   const bool gave_up = known->state == "failed" || known->status == "failed";
   return {gave_up ? Verdict::failed : Verdict::not_yet, progress(*known)};
 }
@@ -51,11 +55,11 @@ std::string_view readiness_path(DaemonKind kind) { return kind == DaemonKind::ro
 
 std::string_view detail_path(DaemonKind kind) { return kind == DaemonKind::service ? "/status" : "/health"; }
 
-Readiness judge_readiness(DaemonKind kind, int status, std::string_view body, std::string_view detail) {
+Readiness judge_readiness(DaemonKind kind, const ReadinessAnswer& answer) {
   switch (kind) {
-    case DaemonKind::registry: return judge_registry(status, body);
-    case DaemonKind::router: return judge_router(status, detail);
-    case DaemonKind::service: return judge_service(status, body, detail);
+    case DaemonKind::registry: return judge_registry(answer.status, answer.body);
+    case DaemonKind::router: return judge_router(answer.status, answer.detail);
+    case DaemonKind::service: return judge_service(answer);
   }
   return {};
 }

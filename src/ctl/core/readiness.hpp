@@ -19,8 +19,15 @@ struct Readiness {
 /// The page that says more; it may need one.
 [[nodiscard]] std::string_view detail_path(DaemonKind kind);
 
-/// An answer to readiness_path, and of detail_path if there is one ("" if not). A router without instances is ready when
-/// it knows that there are none.
-[[nodiscard]] Readiness judge_readiness(DaemonKind kind, int status, std::string_view body, std::string_view detail);
+/// What was answered.
+struct ReadinessAnswer {
+  int status = 0;           ///< of readiness_path
+  std::string_view body;    ///< of it
+  std::string_view detail;  ///< of detail_path; "" = not known
+  bool registered = false;  ///< a service is ready only when the registry knows it, as far as the detail says so
+};
+
+/// A router without instances is ready when it knows that there are none.
+[[nodiscard]] Readiness judge_readiness(DaemonKind kind, const ReadinessAnswer& answer);
 
 }  // namespace svc::ctl
