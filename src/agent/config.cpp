@@ -72,6 +72,7 @@ Result<void> AgentConfig::read_extra(const json& file) {
 Result<void> AgentConfig::check_agent() const {
   const AgentSettings& c = settings_;
   if (!IpAddress::parse(c.bind)) return invalid("bind must be an IP address, got '" + c.bind + "'");
+  if (!c.only.empty() && c.services.empty()) return invalid("only needs services: it names some of that file");
   if (c.tls.cert.empty() != c.tls.key.empty()) return invalid("tls_cert and tls_key go together");
   if (!c.router_url.empty()) {
     if (const auto url = parse_http_url(c.router_url); !url) return wrap("router_url", url.error());
@@ -107,7 +108,8 @@ Result<void> AgentConfig::validate() {
   }
   for (ServiceSettings& service : c.all) service.pages_tls = c.tls.serves();
   if (auto checked = check_together(c.all); !checked) return checked;
-  c.log.file = named(c.log.file, c.services.empty() ? c.all.front().name : "");
+  const bool one_service = c.services.empty() || c.only.size() == 1;
+  c.log.file = named(c.log.file, one_service ? c.all.front().name : "");
   return {};
 }
 

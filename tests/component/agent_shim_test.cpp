@@ -5,7 +5,7 @@
 
 #include <csignal>
 
-#include "agent/io/shim/proc_scan.hpp"
+#include "common/io/proc_scan.hpp"
 #include "tests/support/run_fixture.hpp"
 
 namespace svc::agent {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "agent/core/engine_lines.hpp"
-#include "agent/core/process_tree.hpp"
 #include "agent/core/shim_protocol.hpp"
+#include "common/core/process_tree.hpp"
 #include "tests/fuzz/fuzz_check.hpp"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <exception>
 #include <filesystem>
 
-#include "agent/io/shim/proc_scan.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::test {
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,9 +59,5 @@ struct InstanceLoad {
 
 /// The service is registered at an address that means another machine to everybody else, at a registry that is elsewhere.
 [[nodiscard]] bool is_out_of_reach(const ServiceSettings& settings);
-
-/// The metadata of a settings file, as a registry will judge it. `path`: where it stands, for the message: "metadata",
-/// "services[1].metadata". Error: client's, "'metadata.health_url' must be ...".
-[[nodiscard]] Result<void> check_metadata(const nlohmann::json& metadata, const std::string& path);
 
 }  // namespace svc::agent

@@ -1,7 +1,7 @@
 #include "agent/io/instance_impl.hpp"
 #include "agent/io/shim/leftovers.hpp"
-#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/time_text.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 namespace {

@@ -2,8 +2,8 @@
 
 #include "agent/io/engine_probe.hpp"
 #include "agent/io/instance_impl.hpp"
-#include "agent/io/port_check.hpp"
 #include "common/core/duration_text.hpp"
+#include "common/io/port_check.hpp"
 
 namespace svc::agent {
 namespace {

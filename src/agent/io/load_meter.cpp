@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "agent/core/process_tree.hpp"
+#include "common/core/process_tree.hpp"
 
 namespace svc::agent {
 

@@ -10,10 +10,10 @@
 #include <system_error>
 #include <utility>
 
-#include "agent/io/shim/proc_scan.hpp"
-#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/hex_text.hpp"
 #include "common/core/percent_codec.hpp"
+#include "common/io/proc_scan.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "agent/io/shim/proc_scan.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::agent {
 namespace {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "agent/core/connection_facts.hpp"
-#include "agent/core/process_tree.hpp"
-#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/clock.hpp"
+#include "common/core/process_tree.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/core/wire/metadata_rules.hpp"
 #include "common/core/wire/registry_api.hpp"
 
 namespace svc::agent {
@@ -166,7 +167,7 @@ TEST(CheckMetadata, WhatARegistryWouldRefuse_IsNamedWithItsPlace) {
   for (const Row& row : rows) {
     SCOPED_TRACE(row.metadata.substr(0, 100));
     const auto metadata = json::parse(row.metadata);
-    const auto checked = check_metadata(metadata, "services[1].metadata");
+    const auto checked = wire::check_metadata(metadata, "services[1].metadata");
     EXPECT_EQ(checked ? "" : checked.error().message, row.message);
     if (!checked || !metadata.is_object()) continue;
     auto s = settings();
