@@ -2,13 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -16,6 +14,7 @@
 #include <system_error>
 #include <thread>
 
+#include "common/io/replace_file.hpp"
 #include "router/core/fleet.hpp"
 #include "router/core/service_record.hpp"
 
@@ -24,35 +23,6 @@ namespace {
 
 constexpr Duration kConfirmEvery = std::chrono::seconds(10);
 constexpr std::size_t kMaxViewBytes = std::size_t{256} << 20U;
-
-std::string system_error() { return std::generic_category().message(errno); }
-
-/// write, fsync, close. "" when all went well.
-std::string write_synced(const std::string& path, std::string_view text) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return system_error();
-  std::string problem;
-  while (!text.empty() && problem.empty()) {
-    const ::ssize_t written = ::write(fd, text.data(), text.size());
-    if (written > 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (written == 0 || errno != EINTR) {
-      problem = written == 0 ? "nothing could be written" : system_error();
-    }
-  }
-  if (problem.empty() && ::fsync(fd) != 0) problem = system_error();
-  if (::close(fd) != 0 && problem.empty()) problem = system_error();
-  return problem;
-}
-
-/// A crash leaves the old file or the new one, never half of one.
-std::string replace_file(const std::string& path, std::string_view text) {
-  const std::string partial = path + ".new";
-  std::string problem = write_synced(partial, text);
-  if (problem.empty() && std::rename(partial.c_str(), path.c_str()) != 0) problem = system_error();
-  if (!problem.empty()) (void)std::remove(partial.c_str());
-  return problem;
-}
 
 WallTime confirmed_at(const KeptView& view, const std::string& path) {
   const auto saved = WallTime(std::chrono::microseconds(view.saved_at_us));
@@ -118,7 +88,8 @@ class ViewFile::Writer {
   void store(const KeptView& view) {
     std::error_code ignored;
     std::filesystem::create_directories(folder_, ignored);
-    const std::string problem = replace_file(path_, encode_view(view));
+    const auto written = replace_file(path_, encode_view(view));
+    const std::string problem = written ? "" : written.error().cause;
     if (problem != last_problem_) {
       if (problem.empty()) {
         log_.info("the view of the registry can be kept on disk again", {{"file", path_}});
@@ -152,7 +123,11 @@ std::optional<ViewFile::Loaded> ViewFile::load() {
   if (path_.empty()) return std::nullopt;
   std::ifstream file(path_, std::ios::binary);
   if (!file) {
-    if (errno != ENOENT) log_.error("the kept view cannot be read", {{"file", path_}, {"error", system_error()}});
+    const int problem = errno;
+    if (problem != ENOENT) {
+      log_.error("the kept view cannot be read",
+                 {{"file", path_}, {"error", std::generic_category().message(problem)}});
+    }
     return std::nullopt;
   }
   std::error_code error;
