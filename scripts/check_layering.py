@@ -43,6 +43,7 @@ CORE_JSON_FILES = (
     "shim_protocol",                       # agent and shim
     # Formats that the operator's tool reads:
     "daemon_pages",                        # the pages of all daemons
+    "proxy_sources",                       # lists of services, and the router's settings as it prints them
 )
 
 CLOCK_HOME = "src/common/core/clock.hpp"

@@ -22,6 +22,7 @@ struct Command {
   Action (*declare)(CLI::App& app);  ///< `app` outlives the action, which owns the values that the flags are read into
 };
 
+Action declare_generate_config(CLI::App& app);
 Action declare_wait(CLI::App& app);
 
 /// In the order of --help.
