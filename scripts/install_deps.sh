@@ -6,8 +6,12 @@ readonly LIBRARIES=(
   nlohmann-json3-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev libssl-dev libsimdjson-dev
   libtomlplusplus-dev libsqlite3-dev prometheus-cpp-dev libsystemd-dev libxxhash-dev libjemalloc-dev)
 readonly TOOLS=(g++ cmake ninja-build ccache pkg-config git python3 openssl sqlite3 python3-jsonschema curl
-  strace) # a system test makes fsync fail with it
-readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck)
+  strace # a system test makes fsync fail with it
+  dpkg-dev) # the dependencies of our package are computed with it
+readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck
+  groff-base systemd systemd-container # tests of manual pages and units
+  nginx haproxy) # take the configurations that infinilm-ctl makes
+readonly SERVERS=(nginx haproxy)
 readonly BOOST_OLDEST=81 # 1.81 is what the code is written against
 
 usage() {
@@ -17,7 +21,8 @@ usage: scripts/install_deps.sh [--dev] [--check] [-h|--help]
 Installs the packages that are missing, with apt-get (as root, or through sudo), and says which. When nothing is missing
 it does nothing and needs neither.
 
-  --dev    also the tools of the checks: clang 14, clang-tidy, clang-format, libFuzzer, lld, shellcheck
+  --dev    also the tools of the checks: clang 14, clang-tidy, clang-format, libFuzzer, lld, shellcheck, systemd-analyze,
+           nginx and HAProxy (which are not started)
   --check  install nothing: print what is missing; exit 1 if anything is
 TEXT
 }
@@ -113,7 +118,21 @@ if [[ -z $boost ]]; then
   missing+=("libboost1.$minor-dev" "libboost-url1.$minor-dev")
 fi
 
+# Servers that this script brings are for tests: they must not take ports of this machine, now or after a boot.
+new_servers=()
+for package in "${missing[@]}"; do
+  [[ " ${SERVERS[*]} " == *" $package "* ]] && new_servers+=("$package")
+done
+readonly POLICY=/usr/sbin/policy-rc.d
+if [[ ${#new_servers[@]} -gt 0 && ! -e $POLICY ]]; then
+  trap '"${as_root[@]}" rm -f "$POLICY"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$POLICY"
+fi
+
 say "installing ${#missing[@]}: ${missing[*]}"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" ||
   die "apt-get install failed; its message above says why"
+if [[ ${#new_servers[@]} -gt 0 ]] && command -v systemctl >/dev/null; then
+  "${as_root[@]}" systemctl disable --quiet "${new_servers[@]}" || true
+fi
 say "done"
