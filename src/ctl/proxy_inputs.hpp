@@ -16,13 +16,15 @@ struct ProxyInputs {
   std::string router_config;
 };
 
-/// The router's settings in force with that configuration, as infinilm-router itself prints them; without one its
-/// defaults. Paths are made absolute. Error: no infinilm-router, or its own words about what is wrong.
+/// What a router's configuration says.
 struct RouterFacts {
   ProxySettings settings;
   std::string registry_url, registry_token_file;
   ProxyCandidates statics;  ///< its static services
 };
+
+/// The settings in force with that file, as infinilm-router itself prints them; with "" its defaults. Paths are made
+/// absolute. Error: no infinilm-router, or its own words about what is wrong.
 [[nodiscard]] Result<RouterFacts> read_router_facts(const std::string& config_file);
 
 /// The instances: of the registry if one is named (by `inputs`, or else by the router's configuration), and then besides

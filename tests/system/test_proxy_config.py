@@ -2,6 +2,7 @@
 """infinilm-ctl generate-config: nginx and HAProxy take the files, and requests and streams pass through them."""
 
 import json
+import re
 import stat
 import subprocess
 import unittest
@@ -9,6 +10,7 @@ import unittest
 from support import http_wire
 from support.case import main
 from support.certificates import make_certificate
+from support.documents import page, rows, section
 from support.fakes import FakeService
 from support.foreign_proxy import CTL, HAPROXY, NGINX, ForeignProxy, check, run_ctl
 from support.raw_upstream import event, raw_upstream, stream_head
@@ -177,6 +179,15 @@ class Files(ProxyConfigTest):
                     self.assertIn("weights are scaled down", said)
                     self.assertIn("3 instances", said)
 
+    def test_both_take_thousands(self):
+        static = self.static_file(*({"name": f"n{number}", "host": f"10.0.{number // 250}.{number % 250}", "port": 5001}
+                                    for number in range(5000)))
+        for kind in HERE:
+            path, said = self.generate("--static", static, kind=kind)
+            self.assertIn("5000 instances", said)
+            good, words = check(path, kind)
+            self.assertTrue(good, words)
+
     def test_nothing_that_is_registered_becomes_configuration(self):
         services = [entry(name, 5001 + number) for number, name in enumerate(HOSTILE_NAMES)]
         services += [entry(f"bad-host-{number}", 1, host) for number, host in enumerate(HOSTILE_HOSTS)]
@@ -337,6 +348,12 @@ class Files(ProxyConfigTest):
         mixed = [*services, {"name": "c", "host": "localhost", "port": 3}]
         _, said = self.generate("--router-config", self.config_file(mixed), code=2)
         self.assertIn("nginx cannot have http and https instances in one group", said)
+
+    def test_the_page_has_every_flag(self):
+        said = set(re.findall(r"(--[a-z-]+)", run_ctl("generate-config", "--help", folder=self.folder).stdout))
+        told = {flag for cells in rows(section(page("docs/packaging.md"), "nginx and HAProxy"))
+                for flag in re.findall(r"--[a-z-]+", cells[0])}
+        self.assertEqual(told, said - {"--help"})
 
     def test_wrong_usage_is_one_sentence(self):
         bad = self.write("bad.json", '{"router": {"prot": 1}}')

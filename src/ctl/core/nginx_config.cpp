@@ -12,6 +12,9 @@ using std::chrono::seconds;
 
 /// A literal in the file may have 4096 bytes.
 constexpr std::size_t kLiteralBytes = 3000;
+/// Of shared memory: nginx 1.22 takes 1 KiB for each address of a server, and a name may have several.
+constexpr std::size_t kZoneKib = 1024;
+constexpr std::size_t kZoneKibEach = 4;
 /// Shorter than any engine keeps an idle connection (uvicorn: 5 s), where a request on a closed one cannot be repeated.
 constexpr Duration kSafeIdle = seconds(4);
 
@@ -71,8 +74,10 @@ void append_group(std::string& out, const ProxyPlan& plan, const ProxySettings& 
   const Duration idle =
       settings.retry_post ? settings.upstream_idle_timeout : std::min(settings.upstream_idle_timeout, kSafeIdle);
   const std::string name = of_backups ? "infinilm_backup" : "infinilm_backend";
+  const std::size_t zone = kZoneKib + kZoneKibEach * (plan.primaries.size() + plan.backups.size());
   out += "  upstream " + name + " {\n";
-  out += "    zone " + name + " 1m;  # one count of failures and connections for all workers\n";
+  out += "    # One count of failures and connections for all workers.\n";
+  out += "    zone " + name + " " + std::to_string(zone) + "k;\n";
   if (!of_backups) out += method_line(plan, settings);
   append_servers(out, of_backups ? plan.backups : plan.primaries, false);
   if (!of_backups && !backups_apart(plan)) append_servers(out, plan.backups, true);
@@ -162,7 +167,8 @@ Result<std::string> server_block(const ProxyPlan& plan, const ProxySettings& set
     out += " ssl;\n    ssl_certificate " + *cert + ";\n    ssl_certificate_key " + *key;
     out += ";\n    ssl_protocols TLSv1.2 TLSv1.3";
   }
-  out += ";\n\n    # Engines have been tricked with hosts that are none.\n";
+  out += ";\n    server_name infinilm;  # also what instances hear as Host from clients that send none\n";
+  out += "\n    # Engines have been tricked with hosts that are none.\n";
   out += "    if ($http_host ~ \"[^A-Za-z0-9.:\\[\\]_-]\") {\n      return 400;\n    }\n\n";
   out += "    client_max_body_size " + std::to_string(settings.max_body_bytes) + ";\n";
   out += "    client_body_buffer_size 1m;\n";

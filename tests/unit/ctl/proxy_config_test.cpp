@@ -93,7 +93,7 @@ TEST(ProxyConfig, MethodsOfTheRouter) {
     const char* haproxy;
   };
   for (const Case& c :
-       {Case{"round_robin", "{\n    zone", "balance roundrobin\n"}, Case{"weighted", "", "balance roundrobin\n"},
+       {Case{"round_robin", "k;\n    server ", "balance roundrobin\n"}, Case{"weighted", "", "balance roundrobin\n"},
         Case{"least_connections", "    least_conn;\n", "balance leastconn\n"},
         Case{"least_conn", "    least_conn;\n", "balance leastconn\n"},
         Case{"ip_hash", "    ip_hash;\n", "balance source\n"},
@@ -301,6 +301,7 @@ TEST(ProxyConfig, ManyInstances_NoLiteralIsTooLongForNginx) {
   }
   EXPECT_LT(longest, 4096U);
   EXPECT_EQ(count(text, "\"name\":"), 500U);
+  EXPECT_THAT(text, HasSubstr("    zone infinilm_backend 3024k;\n"));
 }
 
 TEST(ProxyConfig, SameInput_SameText) {
