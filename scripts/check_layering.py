@@ -44,6 +44,7 @@ CORE_JSON_FILES = (
     # Formats that the operator's tool reads:
     "page_json", "daemon_pages", "fleet_pages",  # the pages of all daemons
     "daemon_settings",                     # what --print-config prints
+    "proxy_sources",                       # lists of services, and the router's settings as it prints them
 )
 
 CLOCK_HOME = "src/common/core/clock.hpp"

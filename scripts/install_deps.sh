@@ -7,9 +7,13 @@ readonly LIBRARIES=(
   libtomlplusplus-dev libsqlite3-dev prometheus-cpp-dev libsystemd-dev libxxhash-dev libjemalloc-dev
   zlib1g-dev) # infinilm-bench reads packed traces
 readonly TOOLS=(g++ cmake ninja-build ccache pkg-config git python3 openssl sqlite3 python3-jsonschema python3-yaml curl
-  strace    # a system test makes fsync fail with it
-  iproute2) # another one makes hosts of network namespaces
-readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck)
+  strace   # a system test makes fsync fail with it
+  iproute2 # another one makes hosts of network namespaces
+  dpkg-dev) # the dependencies of our package are computed with it
+readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck
+  groff-base systemd systemd-container # tests of manual pages and units
+  nginx haproxy) # take the configurations that infinilm-ctl makes
+readonly SERVERS=(nginx haproxy)
 readonly NODE_OLDEST=18 # what the OpenAI client of the tests runs on; Debian 12 has it
 readonly BOOST_OLDEST=81 # 1.81 is what the code is written against
 
@@ -22,7 +26,8 @@ it does nothing and needs neither.
 
   --tests  also what the system tests need for the OpenAI clients: python3-venv, and Node.js with npm unless this machine
            has both already, from wherever
-  --dev    also the tools of the checks: clang 14, clang-tidy, clang-format, libFuzzer, lld, shellcheck
+  --dev    also the tools of the checks: clang 14, clang-tidy, clang-format, libFuzzer, lld, shellcheck, systemd-analyze,
+           nginx and HAProxy (which are not started)
   --check  install nothing: print what is missing; exit 1 if anything is
 TEXT
 }
@@ -134,7 +139,21 @@ if [[ -z $boost ]]; then
   missing+=("libboost1.$minor-dev" "libboost-url1.$minor-dev")
 fi
 
+# Servers that this script brings are for tests: they must not take ports of this machine, now or after a boot.
+new_servers=()
+for package in "${missing[@]}"; do
+  [[ " ${SERVERS[*]} " == *" $package "* ]] && new_servers+=("$package")
+done
+readonly POLICY=/usr/sbin/policy-rc.d
+if [[ ${#new_servers[@]} -gt 0 && ! -e $POLICY ]]; then
+  trap '"${as_root[@]}" rm -f "$POLICY"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$POLICY"
+fi
+
 say "installing ${#missing[@]}: ${missing[*]}"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" ||
   die "apt-get install failed; its message above says why"
+if [[ ${#new_servers[@]} -gt 0 ]] && command -v systemctl >/dev/null; then
+  "${as_root[@]}" systemctl disable --quiet "${new_servers[@]}" || true
+fi
 say "done"

@@ -23,6 +23,7 @@ struct Command {
 };
 
 Action declare_check(CLI::App& app);
+Action declare_generate_config(CLI::App& app);
 Action declare_launch(CLI::App& app);
 Action declare_pid(CLI::App& app);
 Action declare_plan(CLI::App& app);

@@ -245,11 +245,11 @@ TEST_F(Logging, Threads_WriteWholeLinesWhileLevelsAndFilesChange) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 4 * kLines);
 }
 
-TEST(LogOptions, Table_DeclaresTheFiveSettings) {
+TEST(LogOptions, Table_DeclaresItsSettings) {
   LogSettings settings;
   OptionTable table("registry", "INFINILM_REGISTRY");
   add_log_options(table, settings);
-  EXPECT_EQ(table.options().size(), 5U);
+  EXPECT_EQ(table.options().size(), 6U);
   EXPECT_TRUE(table.set("log_format", "json", "--log-format").has_value());
   EXPECT_TRUE(table.set("log_format", "xml", "--log-format").has_error());
   EXPECT_EQ(settings.format, "json");

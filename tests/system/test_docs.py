@@ -170,7 +170,7 @@ class Links(unittest.TestCase):
                         self.assertIn(anchor, self.anchors(file))
 
     def test_every_file_that_the_pages_name_exists(self):
-        known = {str(file.relative_to(SOURCE_DIR)) for folder in ("src", "tests", "scripts", "docs", "bench")
+        known = {str(file.relative_to(SOURCE_DIR)) for folder in ("src", "tests", "scripts", "docs", "bench", "systemd", "packaging")
                  for file in (SOURCE_DIR / folder).rglob("*") if file.is_file()}
         for path in PAGES:
             for name in re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:cpp|hpp|py|sh))`", path.read_text(encoding="utf-8")):
