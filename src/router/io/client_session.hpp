@@ -126,7 +126,8 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   // session_prefix.cpp
   [[nodiscard]] PickResult choose_upstream(double& seconds);  ///< `seconds`: of prefill, when it has to wait
   [[nodiscard]] std::function<bool()> readiness();
-  [[nodiscard]] PrefixAsk prefix_ask() const;
+  PromptState& prompt_state();
+  [[nodiscard]] PrefixAsk prefix_ask();
   [[nodiscard]] double own_seconds();
   void take_priority(const RequestHead& head);
   void prompt_sent();

@@ -9,6 +9,18 @@ constexpr std::size_t kKeptBlocks = 32;
 
 }  // namespace
 
+void PromptState::reset() {
+  shape.clear();
+  if (shape.blocks.capacity() > kKeptBlocks) {
+    std::vector<PromptBlock>().swap(shape.blocks);
+  }
+  load = {};
+  matched_tokens = 0;
+  predicted_wait = -1;
+  candidates = 0;
+  prefix.clear();
+}
+
 void Exchange::reset() {
   method.clear();
   path.clear();
@@ -29,16 +41,10 @@ void Exchange::reset() {
   }
   pick_context = {};
   priority = Priority::standard;
-  shape.clear();
-  if (shape.blocks.capacity() > kKeptBlocks) {
-    std::vector<PromptBlock>().swap(shape.blocks);
+  if (prompt != nullptr) {
+    prompt->reset();
   }
-  load = {};
   answer_whole = false;
-  prompt_tokens = matched_tokens = 0;
-  candidates = 0;
-  prefix.clear();
-  predicted_wait = -1;
   request.clear();
   if (request.capacity() > kKeptRequestBytes) {
     request.shrink_to_fit();

@@ -22,6 +22,18 @@
 
 namespace svc::router {
 
+/// What only requests of prefix_aware have: apart, so that the others cost no memory for it.
+struct PromptState {
+  PromptShape shape;
+  LoadTicket load;             ///< of the present attempt
+  double matched_tokens = 0;   ///< of the last choice
+  double predicted_wait = -1;  ///< the same, in seconds; -1 = there was none
+  std::size_t candidates = 0;
+  std::string prefix;  ///< of the shape, for the access log
+
+  void reset();
+};
+
 struct Exchange {
   // The request, as the access log and retries need it.
   std::string method, path, request_id;
@@ -52,13 +64,9 @@ struct Exchange {
   std::vector<const UpstreamLive*> tried;
   bool panic_pick = false;
   unsigned attempts = 0;
-  unsigned retries = 0;                                               ///< those that count against max_retries
-  PromptShape shape;                                                  ///< of the prompt, where the method looks at it
-  LoadTicket load;                                                    ///< of the present attempt
-  bool answer_whole = false;                                          ///< all of the present attempt's answer came
-  double prompt_tokens = 0, matched_tokens = 0, predicted_wait = -1;  ///< of the last choice by prefix; -1 = none
-  std::size_t candidates = 0;
-  std::string prefix;  ///< of the shape, for the access log
+  unsigned retries = 0;                 ///< those that count against max_retries
+  std::unique_ptr<PromptState> prompt;  ///< where the method looks at prompts
+  bool answer_whole = false;            ///< all of the present attempt's answer came
   WaitQueues::Ticket ticket;
   bool waiting = false;  ///< in the queue
 

@@ -179,11 +179,12 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
     return false;
   }
   if (by_prefix()) {
-    thread_.facts_reader.shape_prompt(x_.table->served_name(x_.model), settings.prefix.block_bytes, x_.shape);
+    PromptState& prompt = prompt_state();
+    thread_.facts_reader.shape_prompt(x_.table->served_name(x_.model), settings.prefix.block_bytes, prompt.shape);
     if (settings.access_log_prefixes) {
-      append_prefix_text(x_.prefix, x_.shape);
+      append_prefix_text(prompt.prefix, prompt.shape);
     }
-    x_.shape.key_hash = x_.facts.prompt_cache_key.empty() ? 0 : hash_key(x_.facts.prompt_cache_key) | 1U;
+    prompt.shape.key_hash = x_.facts.prompt_cache_key.empty() ? 0 : hash_key(x_.facts.prompt_cache_key) | 1U;
   }
   if (x_.table->looks_at_prompts()) {
     thread_.facts_reader.release();

@@ -129,11 +129,11 @@ void ClientSession::record_exchange() {
     const TimePoint first = x_.event_stream ? x_.first_content : x_.first_byte;
     record.first_byte = first != TimePoint{} ? first - x_.began : Duration(-1);
     record.total = whole;
-    if (x_.predicted_wait >= 0) {
-      record.predicted = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(x_.predicted_wait));
-      record.matched_tokens = x_.matched_tokens;
-      record.candidates = static_cast<double>(x_.candidates);
-      record.prefix = x_.prefix;
+    if (x_.prompt != nullptr && x_.prompt->predicted_wait >= 0) {
+      record.predicted = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(x_.prompt->predicted_wait));
+      record.matched_tokens = x_.prompt->matched_tokens;
+      record.candidates = static_cast<double>(x_.prompt->candidates);
+      record.prefix = x_.prompt->prefix;
     }
     if (x_.priority != Priority::standard) {
       record.priority = to_string(x_.priority);

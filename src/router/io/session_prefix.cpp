@@ -3,8 +3,15 @@
 
 namespace svc::router {
 
-PrefixAsk ClientSession::prefix_ask() const {
-  PrefixAsk ask{x_.group,        &x_.table->settings(), &x_.shape, x_.table->served_name(x_.model),
+PromptState& ClientSession::prompt_state() {
+  if (x_.prompt == nullptr) {
+    x_.prompt = std::make_unique<PromptState>();
+  }
+  return *x_.prompt;
+}
+
+PrefixAsk ClientSession::prefix_ask() {
+  PrefixAsk ask{x_.group,        &x_.table->settings(), &prompt_state().shape, x_.table->served_name(x_.model),
                 x_.pick_context, x_.facts.stream};
   ask.request_id = x_.request_id;
   ask.began = x_.began;
@@ -22,11 +29,11 @@ PickResult ClientSession::choose_upstream(double& seconds) {
   // Who has failed once has waited enough.
   ask.context.hold = settings.prefix.hold && x_.tried.empty() && thread_.plane().queues.settings().max_waiting > 0;
   const PrefixChoice choice = thread_.plane().prefix.choose(ask);
-  x_.load = choice.ticket;
-  x_.prompt_tokens = choice.appraisal.burden.tokens;
-  x_.matched_tokens = choice.appraisal.matched;
-  x_.predicted_wait = choice.appraisal.wait;
-  x_.candidates = choice.candidates;
+  PromptState& prompt = prompt_state();
+  prompt.load = choice.ticket;
+  prompt.matched_tokens = choice.appraisal.matched;
+  prompt.predicted_wait = choice.appraisal.wait;
+  prompt.candidates = choice.candidates;
   seconds = choice.appraisal.own;
   return choice.picked;
 }
@@ -36,8 +43,8 @@ std::function<bool()> ClientSession::readiness() {
     return {};
   }
   // What it points to stays as it is while the request waits, and it is asked no more once leave() has returned.
-  return [this, book = &thread_.plane().prefix] {
-    PrefixAsk ask{nullptr, nullptr, &x_.shape, x_.ticket.model, x_.pick_context, x_.facts.stream};
+  return [this, book = &thread_.plane().prefix, shape = &prompt_state().shape] {
+    PrefixAsk ask{nullptr, nullptr, shape, x_.ticket.model, x_.pick_context, x_.facts.stream};
     ask.context.now = steady_now();
     ask.context.tried = x_.tried;
     ask.context.hold = x_.tried.empty();
@@ -57,17 +64,17 @@ void ClientSession::take_priority(const RequestHead& head) {
 std::uint64_t ClientSession::owner() const { return x_.key != nullptr ? hash_key(x_.key->name) : 0; }
 
 void ClientSession::prompt_sent() {
-  if (x_.load) {
-    thread_.plane().prefix.cached(x_.load, x_.shape);
+  if (x_.prompt != nullptr && x_.prompt->load) {
+    thread_.plane().prefix.cached(x_.prompt->load, x_.prompt->shape);
   }
 }
 
 void ClientSession::prompt_done() {
-  if (!x_.load) {
+  if (x_.prompt == nullptr || !x_.prompt->load) {
     return;
   }
   auto& plane = thread_.plane();
-  plane.prefix.first_byte(x_.load, now());
+  plane.prefix.first_byte(x_.prompt->load, now());
   if (x_.table->settings().prefix.hold) {
     room_made(x_.upstream->spec);
   }
@@ -88,7 +95,7 @@ void ClientSession::room_made(const UpstreamSpec& spec) {
 }
 
 void ClientSession::end_load() {
-  if (!x_.load) {
+  if (x_.prompt == nullptr || !x_.prompt->load) {
     return;
   }
   Outcome outcome;
@@ -102,8 +109,8 @@ void ClientSession::end_load() {
     outcome.completion_tokens = usage.completion_tokens;
     if (usage.cached_known) outcome.cached_tokens = usage.cached_tokens;
   }
-  thread_.plane().prefix.ended(x_.load, x_.shape, x_.table->served_name(x_.model), outcome, now());
-  x_.load = {};
+  thread_.plane().prefix.ended(x_.prompt->load, x_.prompt->shape, x_.table->served_name(x_.model), outcome, now());
+  x_.prompt->load = {};
 }
 
 }  // namespace svc::router

@@ -183,8 +183,8 @@ bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) 
     set_buffered(0);
     std::string().swap(x_.request);
   }
-  if (state_ == State::relaying) {
-    std::vector<PromptBlock>().swap(x_.shape.blocks);
+  if (state_ == State::relaying && x_.prompt != nullptr) {
+    std::vector<PromptBlock>().swap(x_.prompt->shape.blocks);
   }
   up_in_.release();
   return go_on;
