@@ -1,5 +1,6 @@
 // infinilm-ctl wait: until a daemon is ready, with lines of progress.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -16,7 +17,9 @@
 namespace svc::ctl {
 namespace {
 
-constexpr Duration kBetween = std::chrono::milliseconds(50);
+/// Between two looks: longer and longer, since each is a line in a router's access log.
+constexpr Duration kFirstPause = std::chrono::milliseconds(50);
+constexpr Duration kLongestPause = std::chrono::seconds(1);
 constexpr Duration kPerCall = std::chrono::seconds(5);
 
 struct WaitOptions {
@@ -44,6 +47,7 @@ ExitCode wait(const WaitOptions& options) {
   if (!pages) return complain("wait", pages.error().to_string(), ExitCode::usage);
   const Deadline deadline = Deadline::after(steady_now(), *limit);
   Progress progress(options.label);
+  Duration pause = kFirstPause;
   while (true) {
     // Looked at before the page is: what has ended does not answer, and what answers then is another one.
     const bool gone = options.pid > 0 && !is_running(options.pid);
@@ -59,7 +63,8 @@ ExitCode wait(const WaitOptions& options) {
       return complain("wait", label + "not ready within " + options.timeout + ": " + now.text);
     }
     progress.show(now.text);
-    pause_for(kBetween);
+    pause_for(std::min(pause, deadline.left(steady_now())));
+    pause = std::min(pause * 3 / 2, kLongestPause);
   }
 }
 

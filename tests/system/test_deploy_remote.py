@@ -119,7 +119,7 @@ class DeployRemote(DeploymentTest):
     def test_remote_folder_may_have_blanks_and_the_host_knows_its_parts(self):
         self.add_hosts("head")
         self.addCleanup(self.stop, "head", "in fini")
-        self.home.write_json("server1_services.json", {"services": [{"name": "x", "host": "192.0.2.9", "port": 5001}]})
+        self.home.write_json("server1_services.json", {"services": [{"name": "x", "host": "198.51.100.9", "port": 5001}]})
         self.deploy("head", "--remote-dir", "in fini")
         self.assertEqual(self.home.daemons(), {"infinilm-registry": 1, "infinilm-router": 1})
         self.assertTrue((self.hosts / "head" / "in fini" / "logs" / "distributed_router.log").exists())

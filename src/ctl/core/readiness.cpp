@@ -20,7 +20,12 @@ Readiness judge_registry(int status, std::string_view body) {
 Readiness judge_router(int status, std::string_view detail) {
   const auto health = parse_router_health(detail);
   if (!health) return {Verdict::failed, "somebody else answers there: it is no router"};
-  if (status == 200) return {Verdict::ready, health->status + ", " + health->usable_of_all + " instances usable"};
+  // A registry that is new says for a minute that its list may not be whole, so the router is not /ready; but then there is
+  // nothing to wait for before services are started.
+  const bool follows = health->registry_state == "watching" || health->registry_state == "polling";
+  if (status == 200 || (follows && health->status != "draining")) {
+    return {Verdict::ready, health->status + ", " + health->usable_of_all + " instances usable"};
+  }
   std::string text = health->status == "draining" ? health->status : "waits for its first list of services";
   if (!health->registry_error.empty()) text += ": " + health->registry_error;
   return {Verdict::not_yet, text};

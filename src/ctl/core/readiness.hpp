@@ -27,7 +27,7 @@ struct ReadinessAnswer {
   bool registered = false;  ///< a service is ready only when the registry knows it, as far as the detail says so
 };
 
-/// A router without instances is ready when it knows that there are none.
+/// A router without instances is ready when it follows a registry.
 [[nodiscard]] Readiness judge_readiness(DaemonKind kind, const ReadinessAnswer& answer);
 
 }  // namespace svc::ctl

@@ -48,6 +48,8 @@ class Deployment:
         self.write_service_toml()
 
     def write_services(self):
+        if not self.services:
+            return
         self.write_json("server1_services.json", {"services": [
             {"name": name, "host": "127.0.0.1", "port": port, "weight": 1} for name, port in self.services.items()]})
 

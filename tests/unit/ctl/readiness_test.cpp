@@ -32,6 +32,24 @@ TEST(Readiness, Router_WaitsForItsFirstList) {
   EXPECT_EQ(judge_readiness(DaemonKind::router, {404, "", "", false}).verdict, Verdict::failed);
 }
 
+TEST(Readiness, RouterThatFollowsANewRegistry_HasNothingToWaitFor) {
+  const auto page = [](const char* status, const char* state) {
+    return R"({"router":"running","healthy_services":"0/0","status":")" + std::string(status) +
+           R"(","registry_state":")" + state + "\"}";
+  };
+  struct Row {
+    std::string page;
+    Verdict verdict;
+  };
+  for (const Row& row :
+       {Row{page("running", "watching"), Verdict::ready}, Row{page("running", "polling"), Verdict::ready},
+        Row{page("running", "connecting"), Verdict::not_yet}, Row{page("running", "none"), Verdict::not_yet},
+        Row{page("draining", "watching"), Verdict::not_yet}}) {
+    EXPECT_EQ(judge_readiness(DaemonKind::router, {503, R"({"ready":false})", row.page, false}).verdict, row.verdict)
+        << row.page;
+  }
+}
+
 TEST(Readiness, Service_TellsHowFarItIs) {
   const char* const health = R"({"status":"starting","service":"gpu1"})";
   const char* const status = R"({"name":"gpu1","state":"starting","state_seconds":12.7,"last_line":"Loading 3/8",
