@@ -6,7 +6,7 @@
 #include "common/core/result.hpp"
 #include "ctl/io/pages.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's own
 class App;
 }
 

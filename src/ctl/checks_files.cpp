@@ -116,7 +116,7 @@ void check_binaries(const Host& host, const TellCheck& tell) {
     std::string version = end->output.substr(std::min(end->output.find(' ') + 1, end->output.size()));
     while (version.ends_with('\n')) version.pop_back();
     if (version == own) {
-      tell({Verdict::good, name, host.folder.bin_dir + ", version " + version});
+      tell({Verdict::good, name, std::string(host.folder.bin_dir).append(", version ").append(version)});
     } else {
       tell({Verdict::note, name, "version " + version + ", while infinilm-ctl is " + own});
     }

@@ -7,7 +7,7 @@
 #include "ctl/core/host_plan.hpp"
 #include "ctl/io/config_folder.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's own
 class App;
 }
 

@@ -30,7 +30,7 @@ TEST(CtlProgram, EndedByASignal_AndNothingToRead) {
 TEST(CtlProgram, MissingOrNoProgram_IsAnError) {
   const auto missing = run_program({"/no/such/program"});
   ASSERT_TRUE(missing.has_error());
-  EXPECT_EQ(missing.error().to_string(), "cannot run '/no/such/program': No such file or directory");
+  EXPECT_EQ(missing.error().to_string(), "cannot run /no/such/program: No such file or directory");
   EXPECT_TRUE(run_program({"/"}).has_error());
 }
 

@@ -99,7 +99,7 @@ class Valid(SystemTest):
     def test_what_is_started_is_what_the_samples_are_for(self):
         for name, words in (("infinilm", "infinilm.server.inference_server"), ("infinilm_legacy", "--model-path"),
                             ("infinilm_pp", "--node-rank 1"), ("infinilm_rust", "xtask service"), ("vllm", "vllm serve"),
-                            ("sglang", "sglang.launch_server"), ("llama_cpp", "llama-server -m"),
+                            ("sglang", "sglang.launch_server"), ("llama_cpp", "llama-server --model"),
                             ("command", "'two words'"), ("sim", "infinilm-sim")):
             with self.subTest(name):
                 done = run_agent("--config", CONFIGS / "engines" / f"{name}.toml", "--dry-run", folder=self.folder)

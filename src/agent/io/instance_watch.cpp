@@ -15,6 +15,7 @@ constexpr Duration kSlowestAsk = 500ms;  ///< of an engine that loads for minute
 constexpr Duration kAskTimeout = 5s;
 constexpr Duration kProgressEvery = 10s;
 constexpr Duration kRequestsEvery = 100ms;
+constexpr Duration kDoubt = SystemReadings::kKeep + 50ms;  ///< until a reading is a new one for sure
 /// After `draining` was told: routers that watch the registry have heard of it, and what they sent before has arrived.
 constexpr Duration kDrainSettle = 1s;
 
@@ -155,15 +156,18 @@ asio::awaitable<void> Instance::Impl::watch_completions(std::uint64_t number) {
 
 /// One at a time: the number of the drain it was begun for. Woken whenever the machine is told something.
 asio::awaitable<void> Instance::Impl::watch_requests(std::uint64_t number) {
+  bool seemed_idle = false;  // a reading may be older than a request that came a moment ago
   while (!over && number == drains && machine.state() == InstanceState::draining) {
     const TimePoint settled = machine.state_since() + kDrainSettle;
     TimePoint look_at = TimePoint::max();  // out of rotation for as long as somebody likes
     if (machine.awaits_requests()) {
-      look_at = std::max(settled, steady_now() + kRequestsEvery);
-      if (steady_now() >= settled && !has_open_requests()) {
+      const bool idle = steady_now() >= settled && !has_open_requests();
+      if (idle && seemed_idle) {
         apply(machine.no_open_requests(steady_now()));
         co_return;
       }
+      seemed_idle = idle;
+      look_at = std::max(settled, steady_now() + (idle ? kDoubt : kRequestsEvery));
     }
     requests.expires_at(look_at);
     co_await requests.async_wait(kTok);

@@ -29,7 +29,7 @@ std::string seconds_text(Duration time) {
 }
 
 std::string listen_text(const ProxySettings& settings) {
-  const std::string port = std::to_string(settings.port);
+  std::string port = std::to_string(settings.port);
   if (settings.host == "0.0.0.0") return port;
   if (settings.host == "::") return "[::]:" + port + " ipv6only=off";
   return Endpoint{settings.host, settings.port}.to_string();

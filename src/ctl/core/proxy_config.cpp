@@ -1,6 +1,7 @@
 #include "ctl/core/proxy_config.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <set>
 
@@ -62,7 +63,7 @@ void bound_weights(ProxyPlan& plan, std::vector<std::string>& notes) {
   for (auto* list : {&plan.primaries, &plan.backups}) {
     for (ProxyUpstream& upstream : *list) {
       const auto share = static_cast<double>(upstream.weight) / static_cast<double>(most);
-      upstream.weight = std::max<std::int64_t>(1, static_cast<std::int64_t>(share * kMostWeight + 0.5));
+      upstream.weight = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::lround(share * kMostWeight)));
     }
   }
   notes.push_back("weights are scaled down so that the largest is " + std::to_string(kMostWeight));

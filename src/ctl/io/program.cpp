@@ -156,7 +156,8 @@ std::string sibling_program(const std::string& name) {
   const char* const path = std::getenv("PATH");
   std::istringstream folders(path == nullptr ? "" : path);
   for (std::string folder; std::getline(folders, folder, ':');) {
-    if (folder.starts_with('/') && is_executable(folder + "/" + name)) return folder + "/" + name;
+    if (!folder.starts_with('/')) continue;
+    if (const auto path_there = std::filesystem::path(folder) / name; is_executable(path_there)) return path_there;
   }
   return {};
 }
