@@ -118,7 +118,8 @@ void check_binaries(const Host& host, const TellCheck& tell) {
     if (version == own) {
       tell({Verdict::good, name, std::string(host.folder.bin_dir).append(", version ").append(version)});
     } else {
-      tell({Verdict::note, name, "version " + version + ", while infinilm-ctl is " + own});
+      tell({Verdict::note, name,
+            std::string("version ").append(version).append(", while infinilm-ctl is ").append(own)});
     }
   }
 }
