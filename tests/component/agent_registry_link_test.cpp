@@ -183,7 +183,8 @@ TEST_F(AgentRegistryLinkTest, Wanted_RegistersAndHeartbeatsAtTheInterval) {
     EXPECT_EQ(calls[i].body, R"({"status":"running"})");
   }
   ASSERT_GE(beats_.size(), 5U);
-  for (std::size_t i = 1; i < beats_.size(); ++i) EXPECT_GE(beats_[i] - beats_[i - 1], 80ms) << "an interval is 90 ms at least";
+  for (std::size_t i = 1; i < beats_.size(); ++i)
+    EXPECT_GE(beats_[i] - beats_[i - 1], 80ms) << "an interval is 90 ms at least";
   EXPECT_TRUE(link_->enrolled());
   EXPECT_EQ(logged(LogLevel::info, "registered"), 1U);
 }

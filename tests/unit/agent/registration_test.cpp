@@ -319,10 +319,14 @@ TEST(Registration, OutOfReach_ALoopbackHostAtARegistryElsewhere) {
     const char* registry;
     bool out_of_reach;
   } rows[] = {
-      {"localhost", "http://192.168.1.100:8081", true},  {"127.0.0.2", "https://registry.example", true},
-      {"[::1]", "http://[fd00::7]:8081", true},          {"localhost", "http://127.0.0.1:8081", false},
-      {"localhost", "http://localhost:8081", false},     {"::1", "http://[::1]:8081", false},
-      {"192.168.1.10", "http://192.168.1.100", false},   {"gpu1.example", "http://registry.example", false},
+      {"localhost", "http://192.168.1.100:8081", true},
+      {"127.0.0.2", "https://registry.example", true},
+      {"[::1]", "http://[fd00::7]:8081", true},
+      {"localhost", "http://127.0.0.1:8081", false},
+      {"localhost", "http://localhost:8081", false},
+      {"::1", "http://[::1]:8081", false},
+      {"192.168.1.10", "http://192.168.1.100", false},
+      {"gpu1.example", "http://registry.example", false},
       {"localhost", "", false},
   };
   for (const auto& row : rows) {
