@@ -52,7 +52,7 @@ class Death(AgentTest):
             registry.wait_status(name, "running")
             ready.append(time.monotonic() - begun - 0.2)
             return max(seen[-1] / 0.1, told[-1] / 0.2, unhealthy[-1] / 0.5, started / 1.0, ready[-1] / 1.0)
-        self.assertLess(best_of(5, 1.0, one_round), 1.0, (seen, told, unhealthy, ready))
+        self.assertLessEqual(best_of(5, 1.0, one_round), 1.0, (seen, told, unhealthy, ready))
         print(f"\nkill -9: seen {min(seen) * 1000:.0f} ms, unhealthy in the registry {min(unhealthy) * 1000:.0f} ms, "
               f"ready again {min(ready) * 1000:.0f} ms and the load", end=" ")
         self.finish(agent)
