@@ -83,6 +83,16 @@ self=scripts/quickstart.sh
 again=$self
 [[ -z ${given[dir]:-} ]] || again+=" --dir $(printf '%q' "$folder")"
 
+# Settings of somebody else's daemons, and proxies, are not for these.
+for variable in "${!INFINILM_REGISTRY_@}" "${!INFINILM_ROUTER_@}" "${!INFINILM_AGENT_@}"; do
+  unset "$variable"
+done
+curl=curl
+if [[ -n ${http_proxy:-}${all_proxy:-}${ALL_PROXY:-} ]]; then
+  curl="curl --noproxy '*'"
+fi
+get() { curl --noproxy '*' -s "$1"; }
+
 # -- what runs -------------------------------------------------------------------------------------------------------
 # engine, model, bin and the ports of the fleet in the folder; status 1 when there is none.
 load_settings() {
@@ -214,8 +224,8 @@ TEXT
     echo "[agent]"
     echo "bind = \"$LOOPBACK\""
   } >"$config/agent_config.toml"
-  printf '%s=%s\n' engine "$engine" model "$model" bin "$bin" registry_port "$registry_port" router_port "$router_port" \
-    engine_port "$engine_port" >"$settings"
+  printf '%s=%s\n' engine "$engine" model "$model" bin "$bin" registry_port "$registry_port" \
+    router_port "$router_port" engine_port "$engine_port" >"$settings"
 }
 
 # -- start -----------------------------------------------------------------------------------------------------------
@@ -230,7 +240,8 @@ build_programs() {
     NINJA_STATUS='[%f/%t, %e s] ' "$root/scripts/build.sh" release "${TARGETS[@]}"
   fi
   for program in "${TARGETS[@]}"; do
-    [[ -x $bin/$program ]] || die "$bin/$program is not there${INFINILM_BIN_DIR:+ (INFINILM_BIN_DIR says where the programs are)}"
+    [[ -x $bin/$program ]] ||
+      die "$bin/$program is not there${INFINILM_BIN_DIR:+ (INFINILM_BIN_DIR says where the programs are)}"
   done
 }
 
@@ -238,20 +249,22 @@ build_programs() {
 wait_for_engines() {
   local tries up
   for ((tries = 0; tries < 600; tries++)); do
-    up=$(curl -s "http://$LOOPBACK:$router_port/services" | grep -o '"state":"up"' | wc -l || true)
+    up=$(get "http://$LOOPBACK:$router_port/services" | grep -o '"state":"up"' | wc -l || true)
     ((up < 2)) || return 0
     sleep 0.1
   done
   die "the router does not know both engines after a minute; its log is $folder/logs/distributed_router.log"
 }
 
+# The process of the engine whose agent has its pages on this port.
 engine_pid() {
-  curl -s "http://$LOOPBACK:$1/status" | grep -oE '"pids":\[[0-9]+' | grep -oE '[0-9]+$'
+  get "http://$LOOPBACK:$1/status" | grep -oE '"pids":\[[0-9]+' | grep -oE '[0-9]+$'
 }
 
 what_to_try() {
-  local router=http://$LOOPBACK:$router_port pages=$((engine_port + 1)) ask
+  local router=http://$LOOPBACK:$router_port pages=http://$LOOPBACK:$((engine_port + 1)) ask pid
   ask="$(dirname "$self")/stream_chat.py $router $model 'Tell me more.'"
+  pid=$(engine_pid "$((engine_port + 1))") || die "the agent of gpu1 does not answer; '$again status' says more"
   cat <<TEXT
 
 It runs until you stop it. What to try, in $([[ $self == scripts/* ]] && echo "this folder" || echo "any folder"):
@@ -260,23 +273,23 @@ Ask again: the next engine answers.
     $ask
 
 The same in plain HTTP, and the list of models:
-    curl -N $router/v1/chat/completions -d '{"model": "$model", "stream": true, "max_tokens": 8, "messages": [{"role": "user", "content": "hi"}]}'
-    curl -w '\\n' $router/v1/models
+    $curl -N $router/v1/chat/completions -d '{"model": "$model", "stream": true, "max_tokens": 8, "messages": [{"role": "user", "content": "hi"}]}'
+    $curl -w '\n' $router/v1/models
 
 Who would get a request, and why:
-    curl -w '\\n' '$router/explain?model=$model'
+    $curl -w '\n' '$router/explain?model=$model'
 
 Kill the engine gpu1 and ask on: nobody notices, and its agent starts it again.
-    kill -9 $(engine_pid "$pages")
+    kill -9 $pid
     $ask
     for i in 1 2 3; do $again status | grep gpu1; sleep 1; done
 
 Restart it without losing a request: it leaves the rotation, finishes what it has, comes back.
-    curl -w '\\n' -X POST http://$LOOPBACK:$pages/restart
+    $curl -w '\n' -X POST $pages/restart
 
 What it printed, and what the router has counted:
-    curl 'http://$LOOPBACK:$pages/logs?lines=5'
-    curl -s $router/metrics | grep infinilm_router_requests_total
+    $curl '$pages/logs?lines=5'
+    $curl -s $router/metrics | grep infinilm_router_requests_total
 
 How the fleet is, and the end of it:
     $again status
@@ -284,14 +297,20 @@ How the fleet is, and the end of it:
 TEXT
 }
 
-# Nothing of a start that fails or is interrupted stays.
+# A start that did not get so far as to start anything.
+leave_no_folder() {
+  [[ -f $settings ]] || {
+    rm -f -- "$folder/.lock"
+    rmdir -- "$folder" 2>/dev/null || true
+  }
+}
+
+# Nothing goes on running after a start that failed or was interrupted.
 give_up() {
   local status=$?
   trap - EXIT INT TERM
-  if ((status != 0)) && [[ -f $settings ]]; then
-    deploy stop-all >/dev/null 2>&1 || true
-    say "nothing runs any more; the logs are in $folder/logs until '$again stop'" >&2
-  fi
+  deploy stop-all >/dev/null 2>&1 || true
+  say "nothing runs any more; the logs are in $folder/logs until '$again stop'" >&2
   exit "$status"
 }
 
@@ -303,11 +322,14 @@ already_runs() {
       die "it runs already, with --$option ${!key}; first: $again stop"
     fi
   done
-  say "it runs already, with the engine $engine: the router is http://$LOOPBACK:$router_port, '$again status' shows more"
+  say "it runs already, with the engine $engine; the router is http://$LOOPBACK:$router_port"
   what_to_try
 }
 
 start() {
+  trap leave_no_folder EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   if load_settings; then
     case "$(running)" in
       4)
@@ -338,10 +360,8 @@ start() {
   fi
 
   step "The fleet, in $folder"
-  trap give_up EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
   write_config
+  trap give_up EXIT
   deploy start
   wait_for_engines
 

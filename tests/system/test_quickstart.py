@@ -50,7 +50,8 @@ class Quickstart(SimTest):
 
     def environment(self, bin_dir=BIN_DIR):
         kept = {key: value for key, value in clean_environment().items() if not key.startswith("INFINILM_AGENT")}
-        return kept | dict([self.mark.split("=")], INFINILM_BIN_DIR=str(bin_dir))
+        others = {"INFINILM_ROUTER_PORT": "1", "INFINILM_AGENT_BIND": "192.0.2.1", "http_proxy": "http://127.0.0.1:1"}
+        return kept | others | dict([self.mark.split("=")], INFINILM_BIN_DIR=str(bin_dir))
 
     def line(self, *words_of_it):
         return [SCRIPT, "--dir", str(self.dir), *words_of_it]
@@ -118,8 +119,10 @@ class Quickstart(SimTest):
                 self.assertIn(f"port {port} is taken", said)
                 [way_out] = re.findall(rf"{SCRIPT} --dir .*a\\ demo(.*) --{option} (\d+)(.*)$", said, re.M)
                 self.assertNotIn(int(way_out[1]), proc_tree.listening_ports())
-                self.assertIn(f" --{'router' if option == 'registry-port' else 'registry'}-port ", way_out[0] + way_out[2])
+                other = "router-port" if option == "registry-port" else "registry-port"
+                self.assertIn(f" --{other} ", way_out[0] + way_out[2])
         self.assert_nothing_left()
+        self.assertFalse(self.dir.exists())
 
     def test_what_makes_no_sense_is_refused(self):
         port = str(self.registry)
