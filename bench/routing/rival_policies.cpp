@@ -59,10 +59,11 @@ class Gateway : public BookedPolicy {
   static constexpr double kPrefix = 3, kQueue = 2, kCache = 2;
 
   EngineIndex pick(const Arrival& arrival) override {
-    const auto [fewest, most] = std::minmax_element(waiting_.begin(), waiting_.end());
+    const double fewest = *std::min_element(waiting_.begin(), waiting_.end());
+    const double most = *std::max_element(waiting_.begin(), waiting_.end());
     return least([&](EngineIndex engine) {
       const auto matched = static_cast<double>(depth(arrival, engine)) * fleet_.block_tokens / arrival.request->in;
-      const auto queue = *most > *fewest ? (*most - waiting_[engine]) / (*most - *fewest) : 1;
+      const auto queue = most > fewest ? (most - waiting_[engine]) / (most - fewest) : 1;
       return -(kPrefix * matched + kQueue * queue + kCache * (1 - usage_[engine]));
     });
   }
