@@ -28,6 +28,8 @@ WORKS = {
     "unary-1k-rate": Work("The same at 4,000 requests a second (Poisson)", *REQUEST, None),
     "unary-64k": Work("Unary, 64 KiB request, 16 connections", *REQUEST, 1.15),
     "unary-512k": Work("Unary, 512 KiB request, 16 connections", *REQUEST, 1.25),
+    "unary-512k-blind": Work("Unary, 512 KiB request, 16 connections, the router with --inspect-bodies=false", *REQUEST,
+                             1.0),
     "sse-flood": Work("SSE, 200 streams, 200 B chunks as fast as they are taken", *CHUNK, 1.0),
     "sse-dense": Work("SSE, 200 streams at 400 chunks a second each", *CHUNK, 1.0),
     "sse-rate": Work("SSE, 1,000 streams at 50 chunks a second each", *CHUNK, 0.95),
@@ -140,6 +142,8 @@ def aims(name, everything):
         limit = best_peer(by_proxy, key, "p99_us")
         if limit is not None:
             yield verdict(middle(router, key, "p99_us"), limit, "p99 at most theirs")
+    if name == "sse-flood":
+        yield verdict(sum(report.get("chunks_lost", 0) for report in router), 0, "no chunk lost")
     if name == "hold":
         yield verdict(middle(router, "rss_per_stream") / 1024, RSS_AIM_KIB, f"RSS per stream at most {RSS_AIM_KIB} KiB")
     if name == "cancel":
@@ -173,6 +177,9 @@ def text_of(folder):
                 lines.append("|---" * len(row) + "|")
         found = [text for text in aims(name, everything) if text]
         lines += ["", *(["Aim: " + "; ".join(found) + ".", ""] if found else [])]
+    if "threads" not in everything and everything.get("unary-1k", {}).get("router"):
+        lines += [f"Not measured: {WORKS['threads'].title} (aim: at least {THREADS_AIM} times one thread's throughput). "
+                  "It takes four cores or more, or `--only unary-1k,threads`.", ""]
     return "\n".join([*lines, facts_line(folder)])
 
 

@@ -21,6 +21,7 @@ function(add_svc_library name)
     set(scope PUBLIC)
     add_library(${name} STATIC ${sources})
     svc_set_warnings(${name})
+    svc_precompile(${name})
     if(SVC_FUZZ AND NOT name MATCHES "_core$")
       # What is fuzzed hard is the core; Beast at -O1 with sanitizers would take most of the build.
       target_compile_options(${name} PRIVATE -O0)

@@ -7,12 +7,13 @@ usage() {
 usage: scripts/bench_proxy.sh [--only WORK] [--rounds N] [--quick] [--write] [--router-args ARGS] [--bin DIR]
 
 Puts the same loads in turn on a direct connection, nginx, HAProxy and infinilm-router: one core for the proxy, one for
-the simulated engines and the load. The order changes with each round; the table has medians. Takes about 25 minutes.
+the simulated engines and the load. The order changes with each round; the table has medians. Takes about half an hour.
 A program that is missing is left out with a note. Exit code 0 says that every step worked, not that every aim is met.
 
   --only WORK         only this work; repeatable, or a list with commas. There are:
-                      unary-1k unary-1k-rate unary-64k unary-512k sse-flood sse-dense sse-rate hold cancel threads
-                      (threads: only when asked for, or with four cores or more)
+                      unary-1k unary-1k-rate unary-64k unary-512k unary-512k-blind sse-flood sse-dense sse-rate hold
+                      cancel threads (unary-512k-blind: the router with --inspect-bodies=false; threads: only when
+                      asked for, or with four cores or more)
   --proxies LIST      direct,nginx,haproxy,router (default)
   --rounds N          default 5
   --seconds N         measured in each run, default 5
@@ -29,7 +30,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/common.sh
 source "$root/scripts/common.sh"
 
-works=() proxies=(direct nginx haproxy router) page=() router_args=()
+works=() proxies=(direct nginx haproxy router) page=() router_args=() work_args=()
 rounds=5 seconds=5 warmup=1 ramp=5 sims=2 bin="" kept="" nginx_buffering=""
 while [[ $# -gt 0 ]]; do
   case "$1" in
@@ -62,7 +63,7 @@ done
 cores=$(nproc)
 ((cores >= 2)) || die "two cores are needed: one for the proxy, one for the load"
 if [[ ${#works[@]} -eq 0 ]]; then
-  works=(unary-1k unary-1k-rate unary-64k unary-512k sse-flood sse-dense sse-rate hold cancel)
+  works=(unary-1k unary-1k-rate unary-64k unary-512k unary-512k-blind sse-flood sse-dense sse-rate hold cancel)
   ((cores < 4)) || works+=(threads)
 fi
 if [[ -z $bin ]]; then
@@ -199,7 +200,7 @@ start_proxy() {
       services_json >"$work/services.json"
       (cd "$work" && exec taskset -c "$proxy_cores" "$bin/infinilm-router" --router-port "$port" \
         --static-services "$work/services.json" --threads "$threads" --access-log off --port-file "$work/router.port" \
-        "${router_args[@]}") >"$work/router.out" 2>&1 &
+        "${work_args[@]}" "${router_args[@]}") >"$work/router.out" 2>&1 &
       ;;
   esac
   proxy_pid=$!
@@ -217,7 +218,7 @@ start_proxy() {
 # run_work WORK: what the engines are like, and the load.
 declare -A sim_flags=(
   [unary-1k]="--answer-bytes 600" [unary-1k-rate]="--answer-bytes 600" [threads]="--answer-bytes 600"
-  [unary-64k]="--answer-bytes 600" [unary-512k]="--answer-bytes 600"
+  [unary-64k]="--answer-bytes 600" [unary-512k]="--answer-bytes 600" [unary-512k-blind]="--answer-bytes 600"
   [sse-flood]="--chunk-bytes 200 --merge 1" [sse-dense]="--chunk-bytes 200 --decode-us 2500"
   [sse-rate]="--chunk-bytes 200 --decode-us 20000"
   [hold]="--chunk-bytes 200 --decode-us 1000000" [cancel]="--chunk-bytes 200 --decode-us 20000"
@@ -228,6 +229,7 @@ declare -A loads=(
   [threads]="unary --connections 128 --body-bytes 1024"
   [unary-64k]="unary --connections 16 --body-bytes 65536"
   [unary-512k]="unary --connections 16 --body-bytes 524288"
+  [unary-512k-blind]="unary --connections 16 --body-bytes 524288"
   [sse-flood]="sse --streams 200 --tokens 1000"
   [sse-dense]="sse --streams 200 --tokens 1000 --ramp $ramp"
   [sse-rate]="sse --streams 1000 --tokens 250 --ramp $ramp"
@@ -257,8 +259,10 @@ measure() {
 load_before=$(cut -d' ' -f1 /proc/loadavg)
 for name in "${works[@]}"; do
   [[ -n ${loads[$name]:-} ]] || die "unknown work '$name'; see --help"
-  threads=1 proxy_cores=0 load_cores=$((cores - 1))
-  if [[ $name == threads ]]; then
+  threads=1 proxy_cores=0 load_cores=$((cores - 1)) work_args=()
+  if [[ $name == unary-512k-blind ]]; then
+    work_args=(--inspect-bodies=false)
+  elif [[ $name == threads ]]; then
     threads=2 proxy_cores=0-1 load_cores=$((cores < 4 ? 0 : 2))-$((cores - 1))
   fi
   # Streams need the answer's buffering off; for plain answers and large requests nginx is faster like this.

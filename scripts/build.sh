@@ -38,6 +38,7 @@ esac
 cd "$root"
 # Another checkout, in another folder, may use what this one compiled.
 export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR:-1}
+export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
 quietly cmake --preset "$preset" || die "configuring preset $preset failed"
 say "building preset $preset with $(jobs_count) jobs"
 arguments=(--build --preset "$preset" -j "$(jobs_count)")

@@ -3,7 +3,7 @@
 
 The rules, by the name that a finding shows:
   layer      common/core <- common/io <- each daemon's io; a daemon's core sees only itself and common/core
-  daemon     no daemon includes another
+  daemon     no daemon includes another, nor does the tool (ctl)
   core       core/ is pure: no sockets, no logging, no flags, no store, no threads or locks, no files or streams
   json       in core/, nlohmann/json only where JSON is read or printed; headers take <nlohmann/json_fwd.hpp>
   include    own headers are included by their path from src/
@@ -19,7 +19,7 @@ import pathlib
 import re
 import sys
 
-DAEMONS = ("registry", "router", "agent")
+DAEMONS = ("registry", "router", "agent", "ctl")
 GENERATED = {"common/version.hpp"}
 
 CORE_BANNED = re.compile(
@@ -28,6 +28,7 @@ CORE_BANNED = re.compile(
 # Files of core/ that read or print JSON, by name without suffix; those under wire/ do it all.
 CORE_JSON_FILES = (
     "json_*", "option_table*", "*_codec",  # shared readers and printers
+    "services_file",                       # the services of servers, for the agent and the tool
     "server_roster",                       # the registry's list of allowed servers
     "request_facts", "prefix_key",         # read a client's request body
     # Formats that the router alone knows, each in the file that turns it into values or back:
@@ -38,8 +39,11 @@ CORE_JSON_FILES = (
     "static_services",                     # the option of that name
     # Formats of the agent:
     "registration",                        # what it tells the registry, and an engine's model list
-    "services_file", "settings_document",  # what it is told to run
+    "service_entry", "settings_document",  # what it is told to run
     "shim_protocol",                       # agent and shim
+    # Formats that the operator's tool reads:
+    "page_json", "daemon_pages", "fleet_pages",  # the pages of all daemons
+    "daemon_settings",                     # what --print-config prints
 )
 
 CLOCK_HOME = "src/common/core/clock.hpp"

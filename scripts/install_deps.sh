@@ -6,18 +6,22 @@ readonly LIBRARIES=(
   nlohmann-json3-dev libspdlog-dev libcli11-dev libgtest-dev libgmock-dev libbenchmark-dev libssl-dev libsimdjson-dev
   libtomlplusplus-dev libsqlite3-dev prometheus-cpp-dev libsystemd-dev libxxhash-dev libjemalloc-dev
   zlib1g-dev) # infinilm-bench reads packed traces
-readonly TOOLS=(g++ cmake ninja-build ccache pkg-config git python3 openssl sqlite3 python3-jsonschema curl
-  strace) # a system test makes fsync fail with it
+readonly TOOLS=(g++ cmake ninja-build ccache pkg-config git python3 openssl sqlite3 python3-jsonschema python3-yaml curl
+  strace    # a system test makes fsync fail with it
+  iproute2) # another one makes hosts of network namespaces
 readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck)
+readonly NODE_OLDEST=18 # what the OpenAI client of the tests runs on; Debian 12 has it
 readonly BOOST_OLDEST=81 # 1.81 is what the code is written against
 
 usage() {
   cat <<'TEXT'
-usage: scripts/install_deps.sh [--dev] [--check] [-h|--help]
+usage: scripts/install_deps.sh [--tests] [--dev] [--check] [-h|--help]
 
 Installs the packages that are missing, with apt-get (as root, or through sudo), and says which. When nothing is missing
 it does nothing and needs neither.
 
+  --tests  also what the system tests need for the OpenAI clients: python3-venv, and Node.js with npm unless this machine
+           has both already, from wherever
   --dev    also the tools of the checks: clang 14, clang-tidy, clang-format, libFuzzer, lld, shellcheck
   --check  install nothing: print what is missing; exit 1 if anything is
 TEXT
@@ -29,10 +33,12 @@ die() {
   exit 1
 }
 
+tests=false
 dev=false
 check=false
 for argument in "$@"; do
   case "$argument" in
+    --tests) tests=true ;;
     --dev) dev=true ;;
     --check) check=true ;;
     -h | --help)
@@ -49,7 +55,21 @@ done
 command -v dpkg-query >/dev/null || die "this is not Debian or Ubuntu (no dpkg-query); install the packages by hand: \
 libboost1.81-dev libboost-url1.81-dev ${LIBRARIES[*]} ${TOOLS[*]}"
 
+has_node() {
+  local version
+  command -v npm >/dev/null && version=$(node --version 2>/dev/null) || return 1
+  version=${version#v}
+  [[ ${version%%.*} =~ ^[0-9]+$ ]] && ((${version%%.*} >= NODE_OLDEST))
+}
+
+# What the tests run in: /usr/bin first, as the build looks for it.
+has_venv() { PATH=/usr/bin:$PATH python3 -c 'import ensurepip, venv' 2>/dev/null; }
+
 wanted=("${LIBRARIES[@]}" "${TOOLS[@]}")
+if $tests; then
+  has_venv || wanted+=(python3-venv)
+  has_node || wanted+=(nodejs npm)
+fi
 if $dev; then
   wanted+=("${CHECK_TOOLS[@]}")
 fi

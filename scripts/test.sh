@@ -35,6 +35,12 @@ case "$preset" in
   fuzz | tidy) die "preset $preset has no tests to run" ;;
 esac
 
+# Only the system tests need more than the build does.
+options=" ${ctest_options[*]-} "
+if [[ $options != *" -L "* || $options == *" -L system "* ]]; then
+  "$root/scripts/install_deps.sh" --tests
+fi
+
 if [[ $preset == tsan && ${ctest_options[*]-} == "-L threaded" ]]; then
   "$root/scripts/build.sh" tsan daemons threaded_tests
 else

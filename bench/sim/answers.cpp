@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "bench/sim/token_text.hpp"
+#include "bench/sim/tool_call.hpp"
 #include "common/core/json_text.hpp"
 #include "common/core/time_text.hpp"
 
@@ -131,15 +132,20 @@ std::string Answers::completion_with(const Generation& generation, std::string_v
   out += generation.completions ? "text_completion" : "chat.completion";
   out.append("\",\"created\":").append(created_).append(",\"model\":").append(model_json_);
   out += ",\"system_fingerprint\":null,\"choices\":[{\"index\":0,";
-  out += generation.completions ? "\"text\":\"" : "\"message\":{\"role\":\"assistant\",\"content\":\"";
-  out.append(content).append(generation.completions ? "\"" : "\"}");
+  if (!generation.tool.empty()) {
+    out += tool_message(generation.number, generation.tool, content);
+  } else {
+    out += generation.completions ? "\"text\":\"" : "\"message\":{\"role\":\"assistant\",\"content\":\"";
+    out.append(content).append(generation.completions ? "\"" : "\"}");
+  }
   out.append(",\"logprobs\":null,\"finish_reason\":\"").append(generation.finish_reason).append("\"}],\"usage\":");
   return out.append(usage(generation)).append("}");
 }
 
 std::string Answers::completion(const Generation& generation) const {
   if (options_.answer_bytes == 0) return completion_with(generation, answer_text(generation.generated));
-  const std::size_t rest = options_.answer_bytes - completion_with(generation, {}).size();
+  const std::size_t bare = completion_with(generation, {}).size();  // a function's long name may be more than there is
+  const std::size_t rest = options_.answer_bytes - std::min(options_.answer_bytes, bare);
   return completion_with(generation, std::string_view(filler_).substr(0, rest));
 }
 
@@ -162,7 +168,9 @@ void Answers::set_event_parts(Generation& g, bool compact) const {
   }
   g.event_head += ",\"choices\":[{\"index\":0,";
   g.event_middle.clear();
-  if (g.completions) {
+  if (!g.tool.empty()) {
+    g.event_head += kToolDeltaHead;
+  } else if (g.completions) {
     g.event_head += "\"text\":\"";
   } else if (options_.kind == EngineKind::infinilm && !compact && !fixed_) {
     g.event_head += "\"text\":\"";
@@ -171,7 +179,7 @@ void Answers::set_event_parts(Generation& g, bool compact) const {
     if (options_.kind == EngineKind::infinilm && !compact) g.event_head += "\"text\":null,";
     g.event_head += "\"delta\":{\"content\":\"";
   }
-  g.event_tail = g.completions ? "\"" : "\"}";
+  g.event_tail = !g.tool.empty() ? kToolDeltaTail : g.completions ? "\"" : "\"}";
   g.event_tail += compact ? ",\"finish_reason\":null}]}\n\n" : ",\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 }
 
@@ -180,9 +188,10 @@ void Answers::begin_stream(std::string& out, Generation& g, const Framing& frami
   out += framing.http10 ? "\r\n" : "transfer-encoding: chunked\r\n\r\n";
   set_event_parts(g, compact_);
   if (options_.kind == EngineKind::vllm && !g.completions) {
-    std::string first = "data: {" + g.event_head.substr(0, g.event_head.rfind("\"delta\""));
-    first += "\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
-    frame(out, first, framing);
+    const std::string before = "data: {" + g.event_head.substr(0, g.event_head.rfind("\"delta\""));
+    const std::string after = ",\"logprobs\":null,\"finish_reason\":null}]}\n\n";
+    frame(out, before + "\"delta\":{\"role\":\"assistant\",\"content\":\"\"}" + after, framing);
+    if (!g.tool.empty()) frame(out, before + tool_delta_begin(g.number, g.tool) + after, framing);
   }
 }
 
@@ -218,6 +227,9 @@ void Answers::event(std::string& out, const Generation& g, std::uint32_t n, Time
 }
 
 void Answers::end_stream(std::string& out, const Generation& g, const Framing& framing, std::string_view text) const {
+  if (!g.tool.empty() && text.empty()) {
+    frame(out, ("data: {" + g.event_head).append(kToolArgumentsEnd).append(g.event_tail), framing);
+  }
   std::string start = "data: {\"id\":\"" + id(g, compact_) + "\",\"object\":\"";
   start.append(g.completions ? "text_completion" : "chat.completion.chunk").append("\",\"created\":").append(created_);
   start.append(",\"model\":").append(model_json_);

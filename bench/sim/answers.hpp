@@ -26,6 +26,7 @@ struct Generation {
   bool completions = false;    ///< /v1/completions
   bool include_usage = false;  ///< at the end of a stream
   std::string_view finish_reason = "stop";
+  std::string tool;  ///< the function that is to be called, as written in the request; empty: none
   // Made by begin_stream().
   std::string event_head;
   std::string event_middle;

@@ -33,7 +33,10 @@ class Reader {
         return good;
       });
     }
+    if (top && key == "tools" && json_.peek() == '[') return json_.array([this] { return tool(); });
+    if (top && key == "tool_choice" && json_.peek() == '{') return function(out_.tool_choice);
     if (!json_.value(raw)) return false;
+    if (top && key == "tool_choice") out_.tool_required = raw == "\"required\"";
     if (key == "max_tokens") read_count(raw, out_.max_tokens, top);
     if (!top) return true;
     if (key == "stream") out_.stream = raw == "true";
@@ -52,6 +55,24 @@ class Reader {
     if (value && *value > 0 && (overwrite || !target)) {
       target = static_cast<std::uint32_t>(std::min<long long>(*value, 1'000'000'000));
     }
+  }
+
+  bool tool() {
+    std::string_view name;
+    if (json_.peek() != '{') return json_.skip();
+    if (!function(name)) return false;
+    if (!name.empty()) out_.tools.push_back(name);
+    return true;
+  }
+
+  /// {"function": {"name": NAME}}, with whatever else there is in both.
+  bool function(std::string_view& name) {
+    return json_.object([&](std::string_view outer) {
+      if (outer != "function" || json_.peek() != '{') return json_.skip();
+      return json_.object([&](std::string_view inner) {
+        return inner == "name" && json_.peek() == '"' ? json_.string(name) : json_.skip();
+      });
+    });
   }
 
   bool prompt() {
@@ -102,6 +123,13 @@ bool parse_chat(std::string_view body, bool keep_prompt, ChatRequest& out) {
   out = ChatRequest{};
   out.prompt = std::move(kept);
   return Reader(body, keep_prompt, out).read();
+}
+
+std::optional<std::string_view> forced_tool(const ChatRequest& request) {
+  if (request.tool_choice.empty() && !request.tool_required) return std::string_view();
+  if (request.tool_required && !request.tools.empty()) return request.tools.front();
+  const auto named = std::find(request.tools.begin(), request.tools.end(), request.tool_choice);
+  return named == request.tools.end() ? std::nullopt : std::optional(*named);
 }
 
 }  // namespace svc::sim

@@ -156,6 +156,8 @@ bool Connection::refuse_generation(const ChatRequest& chat) {
     answer(404, vllm_error(404, "NotFoundError", "The model `" + std::string(chat.model) + "` does not exist."));
   } else if (!chat.has_message && kind == EngineKind::vllm) {
     answer(400, vllm_error(400, "BadRequestError", "messages are missing"));
+  } else if (kind == EngineKind::vllm && !forced_tool(chat)) {
+    answer(400, vllm_error(400, "BadRequestError", "tool_choice needs a function of tools"));
   } else if (!chat.has_message && kind == EngineKind::infinilm) {
     answer(400, "{\"error\":\"No message provided\"}");
   } else if (kind == EngineKind::rust && (!chat.plain || !chat.has_message)) {
@@ -191,6 +193,9 @@ void Connection::generate(bool completions) {
   generation_.completions = completions;
   generation_.include_usage = chat.include_usage;
   generation_.finish_reason = limit || overflows ? "length" : "stop";
+  generation_.tool.clear();
+  if (options.kind == EngineKind::vllm && !completions) generation_.tool = forced_tool(chat).value_or("");
+  if (!generation_.tool.empty()) generation_.finish_reason = "tool_calls";
   cancel_after_ = chat.cancel_after;
 
   state_ = State::generating;

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "agent/config.hpp"
+#include "agent/core/registration.hpp"
 #include "agent/io/admin_api.hpp"
 #include "agent/io/agent_metrics.hpp"
 #include "agent/io/cgroup_parent.hpp"
@@ -75,6 +76,10 @@ class AgentApp : public DaemonApp {
 
   Result<void> start() override {
     for (auto& hosted : hosted_) {
+      if (const auto& service = hosted.instance.settings(); is_out_of_reach(service)) {
+        log_.warn("others will look for the service on their own machine: --host says at what address they reach it",
+                  {{"service", service.name}, {"host", service.host}, {"registry", service.registry_url}});
+      }
       hosted.instance.on_change([this](const Instance& changed) { follow(changed); });
       hosted.pages->start();
       hosted.instance.start();
@@ -203,7 +208,8 @@ class AgentApp : public DaemonApp {
   Result<void> load_secrets(const AgentSettings& config) {
     TlsContext server_tls;
     if (config.tls.serves()) {
-      auto made = make_server_tls(config.tls);
+      // Without tls_ca, which is for the registry: who probes the pages has no certificate to show.
+      auto made = make_server_tls({config.tls.cert, config.tls.key, ""});
       if (!made) {
         return made.error();
       }
@@ -211,7 +217,7 @@ class AgentApp : public DaemonApp {
     }
     TlsContext client_tls;
     if (needs_client_tls(config)) {
-      auto made = make_client_tls({"", "", config.tls.ca});
+      auto made = make_client_tls(config.tls);
       if (!made) {
         return made.error();
       }

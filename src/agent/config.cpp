@@ -72,11 +72,23 @@ Result<void> AgentConfig::read_extra(const json& file) {
 Result<void> AgentConfig::check_agent() const {
   const AgentSettings& c = settings_;
   if (!IpAddress::parse(c.bind)) return invalid("bind must be an IP address, got '" + c.bind + "'");
+  if (!c.only.empty() && c.services.empty()) return invalid("only needs services: it names some of that file");
   if (c.tls.cert.empty() != c.tls.key.empty()) return invalid("tls_cert and tls_key go together");
   if (!c.router_url.empty()) {
     if (const auto url = parse_http_url(c.router_url); !url) return wrap("router_url", url.error());
   }
   return {};
+}
+
+/// The earlier launcher passed --host always, and localhost, its default, did not win over the file's host.
+void AgentConfig::take_host_of_file() {
+  const auto& given = options_.overrides();
+  const auto last = std::find_if(given.rbegin(), given.rend(), [](const auto& each) { return each.key == "host"; });
+  if (last == given.rend() || last->origin != "--host" || last->text != ServiceSettings().host || !file_) return;
+  const auto section = file_->find("agent");
+  if (section == file_->end()) return;
+  const auto host = section->find("host");
+  if (host != section->end() && host->is_string()) settings_.service.host = host->get<std::string>();
 }
 
 Result<void> AgentConfig::validate() {
@@ -86,6 +98,7 @@ Result<void> AgentConfig::validate() {
   if (!c.services.empty()) {
     if (auto read = read_services(); !read) return read;
   } else {
+    take_host_of_file();
     ServiceSettings service = c.service;
     service.metadata_json = metadata_of(file_.get());
     auto finished = finish_service(std::move(service));
@@ -95,7 +108,8 @@ Result<void> AgentConfig::validate() {
   }
   for (ServiceSettings& service : c.all) service.pages_tls = c.tls.serves();
   if (auto checked = check_together(c.all); !checked) return checked;
-  c.log.file = named(c.log.file, c.services.empty() ? c.all.front().name : "");
+  const bool one_service = c.services.empty() || c.only.size() == 1;
+  c.log.file = named(c.log.file, one_service ? c.all.front().name : "");
   return {};
 }
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "agent/core/service_settings.hpp"
-#include "agent/core/services_file.hpp"
 #include "common/core/option_table.hpp"
+#include "common/core/services_file.hpp"
 #include "common/io/daemon.hpp"
 #include "common/io/http_server.hpp"
 #include "common/io/log.hpp"
@@ -16,10 +16,11 @@
 namespace svc::agent {
 
 struct AgentSettings {
-  ServiceSettings service;       ///< the one service, or the base for those of the services file
-  std::string services;          ///< the services file; "" = one service
-  std::string this_host;         ///< filled by validate(): what `host` selected, for messages
-  std::string bind = "0.0.0.0";  ///< of the pages on port+1
+  ServiceSettings service;        ///< the one service, or the base for those of the services file
+  std::string services;           ///< the services file; "" = one service
+  std::vector<std::string> only;  ///< names out of the services file; empty = all of this host's
+  std::string this_host;          ///< filled by validate(): what `host` selected, for messages
+  std::string bind = "0.0.0.0";   ///< of the pages on port+1
   std::string state_dir = "data/agent";
   std::string on_agent_death = "stop";  ///< or "keep"
   bool exit_on_failed = false;
@@ -67,6 +68,7 @@ class AgentConfig : public DaemonConfig {
   Result<ServiceSettings> service_of(const ServiceEntry& entry) const;
   Result<void> read_settings_of(const ServiceEntry& entry, OptionTable& table, ServiceSettings& service) const;
   bool overridden(std::string_view key) const;
+  void take_host_of_file();
 
   AgentSettings settings_;
   std::shared_ptr<const nlohmann::json> file_;  ///< of --config, in sections; nullptr = none

@@ -100,6 +100,7 @@ void add_agent(OptionTable& table, AgentSettings& c) {
   table
       .text("services", c.services, kPath,
             "JSON file with the services of this host (or of all): each is started with a supervisor of its own")
+      .text_list("only", c.only, "of the services file only these names; each may have an agent of its own")
       .text("bind", c.bind, {1, 64}, "address of the agent's own pages (0.0.0.0 = all IPv4, :: = all)")
       .text("state_dir", c.state_dir, {1, 4096}, "folder for what the next agent must know of running engines")
       .choice("on_agent_death", c.on_agent_death, {"stop", "keep"},

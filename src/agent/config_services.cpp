@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/config.hpp"
-#include "agent/core/services_file.hpp"
+#include "agent/core/service_entry.hpp"
 #include "agent/finish_service.hpp"
-#include "agent/io/own_names.hpp"
 #include "common/io/config_file.hpp"
+#include "common/io/own_names.hpp"
 
 namespace svc::agent {
 namespace {
@@ -82,7 +82,9 @@ Result<void> AgentConfig::read_services() {
   if (!entries) return placed(entries.error());
   const std::vector<std::string> names = overridden("host") ? std::vector{c.service.host} : own_names();
   c.this_host = joined(names);
-  const auto own = services_of_host(*entries, names);
+  const auto of_host = services_of_host(*entries, names);
+  if (!of_host) return placed(of_host.error());
+  const auto own = named_services(*of_host, c.only);
   if (!own) return placed(own.error());
   for (const ServiceEntry& entry : *own) {
     auto service = service_of(entry);

@@ -3,10 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/core/command_line.hpp"
-#include "agent/core/registration.hpp"
-#include "agent/core/services_file.hpp"
+#include "agent/core/service_entry.hpp"
 #include "common/core/ip_address.hpp"
 #include "common/core/registry_url.hpp"
+#include "common/core/wire/metadata_rules.hpp"
 
 namespace svc::agent {
 namespace {
@@ -46,7 +46,7 @@ std::string metadata_of(const json* file) {
 Result<void> check_metadata(const json& file) {
   const auto metadata = file.find("metadata");
   if (metadata == file.end() || metadata->is_null()) return {};
-  return check_metadata(*metadata, "metadata");
+  return wire::check_metadata(*metadata, "metadata");
 }
 
 ServiceSettings unstated_service() {

@@ -187,7 +187,7 @@ class RegistryApp : public DaemonApp {
       }
       server_tls = *std::move(made);
     }
-    auto client_tls = make_client_tls({"", "", config.tls.ca});
+    auto client_tls = make_client_tls(config.tls);
     if (!client_tls) {
       return client_tls.error();
     }

@@ -21,6 +21,7 @@
 #include "router/io/control_plane.hpp"
 #include "router/io/data_thread.hpp"
 #include "router/io/listener.hpp"
+#include "router/io/open_file_limit.hpp"
 #include "router/io/secrets.hpp"
 
 namespace svc::router {
@@ -32,7 +33,7 @@ constexpr int kBacklog = 4096;
 // Keep-alive clients that send nothing get this long, while the router drains, to send one more request and be told to
 // reconnect; closing at once would meet some of those requests half-way.
 constexpr Duration kIdleGrace = 2s;
-// How long a start waits for the registry's first list before it answers without.
+// How long a start waits for the registry's first list, and for the addresses of names, before it answers without.
 constexpr Duration kFirstView = 900ms;
 
 std::size_t usable_cores() {
@@ -42,6 +43,13 @@ std::size_t usable_cores() {
     return 1;
   }
   return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
+}
+
+/// What is known is enough for a first request.
+bool is_settled(const RoutingTable& table) {
+  const auto& upstreams = table.upstreams();
+  return table.view_known() &&
+         std::none_of(upstreams.begin(), upstreams.end(), [](const Upstream& one) { return one.addresses.empty(); });
 }
 
 std::string make_pseudonym(Random& random) {
@@ -54,17 +62,17 @@ class RouterApp : public DaemonApp {
  public:
   RouterApp(asio::io_context& io, RouterSettings settings)
       : io_(io),
-        settings_(std::move(settings)),
+        settings_(within_the_open_file_limit(std::move(settings))),
         access_log_(std::max<std::size_t>(1, settings_.threads == 0 ? usable_cores() : settings_.threads)) {
     const std::size_t threads = settings_.threads == 0 ? usable_cores() : settings_.threads;
     ControlParts parts;
     parts.publish = [this](std::shared_ptr<const RoutingTable> table) {
-      view_known_ = table->view_known();
       plane_->prefix.publish(table);
+      settled_ = settled_ || is_settled(*table);
       for (auto& thread : threads_) {
         thread->publish(table);
       }
-      if (view_known_ && started_) {
+      if (settled_ && started_) {
         begin_accepting();
       }
     };
@@ -81,6 +89,7 @@ class RouterApp : public DaemonApp {
     parts.queues = &plane_->queues;
     parts.outliers = &plane_->outliers;
     parts.access_log = &access_log_;
+    parts.prefix = &plane_->prefix;
     control_.made = std::make_unique<ControlPlane>(io_, settings_, std::move(parts));
   }
 
@@ -113,7 +122,7 @@ class RouterApp : public DaemonApp {
       return started;
     }
     started_ = true;
-    if (view_known_ || settings_.registry_url.empty()) {
+    if (settled_ || (settings_.registry_url.empty() && settings_.static_upstreams.empty())) {
       begin_accepting();
     } else {
       // The kernel takes connections in already; they wait a moment rather than be told that nothing is known.
@@ -134,7 +143,7 @@ class RouterApp : public DaemonApp {
   }
 
   Result<void> reload(const DaemonConfig& fresh) override {
-    const RouterSettings& config = static_cast<const RouterConfig&>(fresh).settings();
+    const RouterSettings config = within_the_open_file_limit(static_cast<const RouterConfig&>(fresh).settings());
     auto secrets = load_secrets(config, data_settings_.get());
     if (!secrets) {
       return secrets.error();
@@ -252,7 +261,7 @@ class RouterApp : public DaemonApp {
   std::optional<DataPlane> plane_;
   std::vector<std::unique_ptr<DataThread>> threads_;
   std::size_t running_ = 0;
-  bool view_known_ = false, started_ = false, stopped_ = false;
+  bool settled_ = false, started_ = false, stopped_ = false;
   Timer first_view_{io_};
   std::vector<int> listeners_;
   std::uint16_t port_ = 0;
@@ -264,13 +273,7 @@ class RouterApp : public DaemonApp {
 
 DaemonDefinition router_daemon() {
   DaemonDefinition daemon;
-  daemon.cli = {
-      "infinilm-router",
-      "The one address for clients: discovers instances, picks one for each request, relays streams, and goes "
-      "round failures.",
-      "router",
-      "INFINILM_ROUTER",
-      {"static_services", "services", "models", "servers"}};
+  daemon.cli = router_cli();
   daemon.make_config = [] { return std::make_unique<RouterConfig>(); };
   daemon.make_app = [](asio::io_context& io, const DaemonConfig& config) -> std::unique_ptr<DaemonApp> {
     return std::make_unique<RouterApp>(io, static_cast<const RouterConfig&>(config).settings());

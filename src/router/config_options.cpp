@@ -35,6 +35,8 @@ void add_discovery(OptionTable& table, RouterSettings& c) {
       .text("static_services", c.static_services, kPath,
             "JSON file with services that are always there; the configuration file's own come besides")
       .flag("learn_models", c.learn_models, "ask instances for their models when their record states none")
+      .flag("report_stalled", c.report_stalled,
+            "prefix_aware: tell the registry that an instance is unhealthy when its answers make no progress")
       .text_list("allow_networks", c.allow_networks, "networks (CIDR) that instances must be in; none = all")
       .flag("allow_link_local", c.allow_link_local, "let instances have link-local addresses");
 }
@@ -95,6 +97,8 @@ void add_health(OptionTable& table, RouterSettings& c) {
 void add_proxying(OptionTable& table, RouterSettings& c) {
   table.duration("proxy_timeout", c.proxy_timeout, 100ms, kDay, "longest silence of an instance that is to answer")
       .alias("proxy_timeout", "", "PROXY_TIMEOUT_SECONDS")
+      .duration("proxy_first_byte_timeout", c.proxy_first_byte_timeout, 0s, kDay,
+                "an answer must have begun within this; 0 = within proxy_timeout")
       .duration("proxy_connect_timeout", c.proxy_connect_timeout, 10ms, 1h,
                 "a connection to an instance must be open within this")
       .duration("proxy_total_timeout", c.proxy_total_timeout, 0s, kDay,
@@ -139,6 +143,8 @@ void add_security_and_logs(OptionTable& table, RouterSettings& c) {
       .choice("access_log", c.access_log, {"text", "json", "off"}, "form of the line that each request gets in the log")
       .number("access_log_sample", c.access_log_sample, 0.0, 1.0,
               "share of the requests that are logged; failed ones always")
+      .flag("access_log_prefixes", c.access_log_prefixes,
+            "prefix_aware: log hashes of the beginning of each prompt, for `infinilm-bench replay`")
       .flag("expose_route", c.expose_route, "add X-Router-Upstream and X-Router-Attempts to answers")
       .duration("drain_timeout", c.drain_timeout, 0s, kDay, "on SIGTERM open requests get this long to finish");
 }
@@ -146,12 +152,13 @@ void add_security_and_logs(OptionTable& table, RouterSettings& c) {
 }  // namespace
 
 CliSpec router_cli() {
-  return {"infinilm-router",
-          "The one address of clients: finds instances through the registry, chooses one for each request, relays its "
-          "answer as it comes, and hides failures.",
-          "router",
-          "INFINILM_ROUTER",
-          {"static_services", "models"}};
+  return {
+      "infinilm-router",
+      "The one address for clients: discovers instances, picks one for each request, relays streams, and goes round "
+      "failures.",
+      "router",
+      "INFINILM_ROUTER",
+      {"static_services", "services", "models", "servers"}};
 }
 
 OptionTable router_options(RouterSettings& settings) {

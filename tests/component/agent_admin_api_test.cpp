@@ -339,6 +339,7 @@ TEST_F(AgentAdminApi, Metrics_FollowTheView) {
         R"(infinilm_agent_state{service="gpu1",state="failed"} 0)", R"(infinilm_agent_ready{service="gpu1"} 1)",
         R"(infinilm_agent_restarts_total{service="gpu1"} 2)",
         R"(infinilm_agent_exits_total{reason="hang",service="gpu1"} 1)",
+        R"(infinilm_agent_exits_total{reason="out_of_memory",service="gpu1"} 0)",
         R"(infinilm_agent_start_seconds{service="gpu1"} 60)",
         R"(infinilm_agent_engine_uptime_seconds{service="gpu1"} 90)",
         R"(infinilm_agent_engine_resident_bytes{service="gpu1"} 4096)",

@@ -202,6 +202,31 @@ TEST_F(AgentEngineProbe, Health_SilenceAndRefusal_DeadWithTheReason) {
   EXPECT_THAT(refused.reason, HasSubstr("nothing listens on 127.0.0.1:"));
 }
 
+TEST_F(AgentEngineProbe, Requests_OutOfTheMetricsPage) {
+  engine_.page("GET", "/metrics", {200, "vllm:num_requests_running{m=\"a\"} 2\nvllm:num_requests_waiting 7\n", false});
+  engine_.start();
+  const auto requests = result_of(probe_requests(client_, access(), 5s));
+  ASSERT_TRUE(requests.has_value());
+  EXPECT_EQ(requests->running, 2U);
+  EXPECT_EQ(requests->waiting, 7U);
+}
+
+TEST_F(AgentEngineProbe, Requests_NoSuchPageOrAnotherOne_NotFound) {
+  engine_.start();
+  EXPECT_EQ(result_of(probe_requests(client_, access(), 5s)).error().code, Errc::not_found);
+  for (const auto& page : {EnginePages::Page{200, "process_cpu_seconds_total 3\n", false},
+                           EnginePages::Page{503, "vllm:num_requests_running 2\n", false}}) {
+    EnginePages other(io_.get_executor());
+    other.page("GET", "/metrics", page);
+    other.start();
+    const auto requests = result_of(probe_requests(client_, EngineAccess{"localhost", other.port(), ""}, 5s));
+    EXPECT_EQ(requests.error().code, Errc::not_found) << page.status;
+    other.stop();
+    io_.restart();
+    io_.poll();
+  }
+}
+
 TEST_F(AgentEngineProbe, Completion_OneTokenAskedForAndAnswered_Alive) {
   engine_.page("POST", "/v1/chat/completions", {200, R"({"choices":[]})", false});
   engine_.start();

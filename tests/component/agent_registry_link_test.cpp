@@ -112,7 +112,10 @@ class AgentRegistryLinkTest : public test::HttpFixture {
     link_ = std::make_unique<RegistryLink>(
         io_.get_executor(), client_, random_, url, "sesame", "gpu 1", interval,
         RegistryLink::Bodies{[this] { return R"({"name":"gpu 1","status":")" + status_ + R"("})"; },
-                             [this] { return R"({"status":")" + status_ + R"("})"; }});
+                             [this] {
+                               beats_.push_back(steady_now());
+                               return R"({"status":")" + status_ + R"("})";
+                             }});
     link_->start(tasks_);
   }
   std::size_t seen(std::string_view what) const {
@@ -152,6 +155,7 @@ class AgentRegistryLinkTest : public test::HttpFixture {
   Random random_{1};
   Timer timer_;
   std::string status_ = "running";
+  std::vector<TimePoint> beats_;  ///< when each heartbeat was made
   std::vector<std::pair<LogLevel, std::string>> lines_;
   std::unique_ptr<RegistryLink> link_;
 };
@@ -177,19 +181,22 @@ TEST_F(AgentRegistryLinkTest, Wanted_RegistersAndHeartbeatsAtTheInterval) {
     if (i == 0) continue;
     EXPECT_EQ(calls[i].what, kHeartbeat);
     EXPECT_EQ(calls[i].body, R"({"status":"running"})");
-    EXPECT_GE(calls[i].at - calls[i - 1].at, 60ms) << "90 ms from the sending of one to that of the next";
   }
+  ASSERT_GE(beats_.size(), 5U);
+  for (std::size_t i = 1; i < beats_.size(); ++i)
+    EXPECT_GE(beats_[i] - beats_[i - 1], 80ms) << "an interval is 90 ms at least";
   EXPECT_TRUE(link_->enrolled());
   EXPECT_EQ(logged(LogLevel::info, "registered"), 1U);
 }
 
-TEST_F(AgentRegistryLinkTest, HeartbeatUnknown_RegistersAgainWithin200Milliseconds) {
+TEST_F(AgentRegistryLinkTest, HeartbeatUnknown_RegistersAgainAtOnce) {
   registry_.start();
-  link_to(registry_.url(), 100ms);
+  link_to(registry_.url(), 1h);
   run([](AgentRegistryLinkTest& t) -> asio::awaitable<void> {
     t.link_->want();
-    co_await t.until([&t] { return t.seen(kHeartbeat) >= 1; }, "a heartbeat");
+    co_await t.until([&t] { return t.link_->enrolled(); }, "the registration");
     t.registry_.entries.clear();
+    t.link_->hurry();
     co_await t.until([&t] { return t.registry_.entries.contains("gpu 1"); }, "the entry again");
     co_await t.end();
     co_await t.registry_.stop();
@@ -197,7 +204,6 @@ TEST_F(AgentRegistryLinkTest, HeartbeatUnknown_RegistersAgainWithin200Millisecon
   const auto& calls = registry_.calls;
   EXPECT_EQ(calls.back().what, kEnroll);
   EXPECT_EQ(calls[calls.size() - 2].what, kHeartbeat);
-  EXPECT_LT(calls.back().at - calls[calls.size() - 2].at, 200ms);
   EXPECT_EQ(logged(LogLevel::info, "the registry has lost the service"), 1U);
 }
 
@@ -260,7 +266,7 @@ TEST_F(AgentRegistryLinkTest, Hurry_TellsTheStatusAtOnceAndWantTheRegistration) 
     co_await t.end();
     co_await t.registry_.stop();
   }(*this, took));
-  for (const auto time : took) EXPECT_LT(time, 200ms);
+  for (const auto time : took) EXPECT_LT(time, 5s);
   EXPECT_EQ(logged(LogLevel::info, "registered"), 1U) << "a refreshed registration is no news";
 }
 
@@ -315,7 +321,7 @@ TEST_F(AgentRegistryLinkTest, Gone_GivesUpAtItsDeadline) {
     const bool gone = co_await t.link_->gone(Deadline::after(began, 300ms));
     EXPECT_FALSE(gone);
     EXPECT_GE(steady_now() - began, 300ms);
-    EXPECT_LT(steady_now() - began, 3s);
+    EXPECT_LT(steady_now() - began, 10s);
     co_await t.end();
   }(*this));
 }
@@ -354,7 +360,7 @@ TEST_F(AgentRegistryLinkTest, RegistryThatNeverAnswers_DoesNotHoldUpTheEnd) {
     co_await t.end();
     to = steady_now();
   }(*this, silent, began, ended));
-  EXPECT_LT(ended - began, 2s) << "not the five seconds that the call may take";
+  EXPECT_LT(ended - began, 4s) << "not the five seconds that the call may take";
 }
 
 TEST_F(AgentRegistryLinkTest, Stop_EndsTheWaitForGone) {

@@ -11,7 +11,7 @@
 #include <filesystem>
 
 #include "agent/io/shim/spawn.hpp"
-#include "agent/io/shim/unique_fd.hpp"
+#include "common/io/unique_fd.hpp"
 #include "tests/support/run_fixture.hpp"
 
 namespace svc::agent {

@@ -1,6 +1,8 @@
 // The HTTP client against a peer that answers scripted bytes.
 #include "common/io/http_client.hpp"
 
+#include <sys/resource.h>
+
 #include "common/io/acceptor.hpp"
 #include "common/io/probe.hpp"
 #include "tests/support/http_fixture.hpp"
@@ -40,6 +42,23 @@ struct ScriptedPeer {
     }
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(acceptor.local_endpoint().port()); }
+};
+
+/// While it lives the process gets no new descriptor.
+class NoNewDescriptors {
+ public:
+  NoNewDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoNewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoNewDescriptors(const NoNewDescriptors&) = delete;
+  NoNewDescriptors& operator=(const NoNewDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
 };
 
 class HttpClientTest : public test::HttpFixture {
@@ -162,6 +181,19 @@ TEST_F(HttpClientTest, AddressPolicy_JudgedBeforeConnecting) {
   ASSERT_FALSE(reply.has_value());
   EXPECT_EQ(reply.error().code, Errc::forbidden);
   EXPECT_EQ(peer_.request, "");
+}
+
+TEST_F(HttpClientTest, ProbeWithoutADescriptor_LearnsNothing) {
+  ProbeOutcome outcome;
+  {
+    const NoNewDescriptors none;
+    run([](HttpClientTest& t, ProbeOutcome& out) -> asio::awaitable<void> {
+      out = co_await http_probe(t.client_, t.peer_.url() + "/health", 5s);
+    }(*this, outcome));
+  }
+  EXPECT_TRUE(outcome.unsent);
+  EXPECT_FALSE(outcome.healthy || outcome.refused);
+  EXPECT_EQ(outcome.error, "cannot connect to " + peer_.url().substr(7) + ": Too many open files");
 }
 
 }  // namespace

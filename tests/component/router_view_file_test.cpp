@@ -2,6 +2,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <atomic>
+#include <filesystem>
+#include <iterator>
+#include <thread>
+
+#include "common/io/log.hpp"
 #include "router/core/fleet.hpp"
 #include "router/io/view_file.hpp"
 #include "tests/support/temp_folder.hpp"
@@ -40,11 +46,46 @@ class RouterViewFileTest : public ::testing::Test {
 
 TEST_F(RouterViewFileTest, SavedAndLoaded) {
   save();
-  EXPECT_FALSE(folder_.has("state/router_view.json.new"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(state_dir()), std::filesystem::directory_iterator()), 1)
+      << "no partial file is left";
   const auto loaded = ViewFile(state_dir(), kRegistry).load();
   ASSERT_TRUE(loaded.has_value());
   EXPECT_EQ(loaded->specs, fleet_.registry_specs());
   EXPECT_LT(loaded->age, 1min);
+}
+
+TEST_F(RouterViewFileTest, TwoRoutersInOneFolder_EachKeepsItsViewAndWhatIsReadIsAlwaysWhole) {
+  save();
+  std::atomic<int> errors{0};
+  set_log_tap([&errors](LogLevel level, std::string_view, std::string_view) { errors += level >= LogLevel::error; });
+  std::atomic<int> writing{2};
+  const auto write = [&](std::size_t services) {
+    Fleet fleet{FleetSettings{}};
+    std::vector<UpstreamSpec> specs(services);
+    for (std::size_t i = 0; i < services; ++i) {
+      specs[i].name = "s" + std::to_string(i);
+      specs[i].endpoint = {"10.0.0.1", 5001};
+      specs[i].url = "http://10.0.0.1:5001";
+    }
+    fleet.apply_list(std::move(specs), false, false, TimePoint{1h});
+    for (int i = 0; i < 10; ++i) {
+      ViewFile view(state_dir(), kRegistry);
+      view.mark_changed();
+      view.stop(fleet);
+    }
+    --writing;
+  };
+  std::thread one(write, 2000);
+  std::thread other(write, 1000);
+  std::size_t reads = 0;
+  while (writing > 0 || reads < 2) {
+    EXPECT_TRUE(ViewFile(state_dir(), kRegistry).load().has_value()) << "after " << reads << " good ones";
+    ++reads;
+  }
+  one.join();
+  other.join();
+  set_log_tap({});
+  EXPECT_EQ(errors, 0) << "one took the other's partial file away";
 }
 
 TEST_F(RouterViewFileTest, NothingToRead) {

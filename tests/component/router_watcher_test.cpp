@@ -68,6 +68,24 @@ TEST_F(RouterWatcherTest, OurRegistry_IsWatchedFromAWholeList) {
   EXPECT_EQ(watcher_->counters().resyncs, 1U);
 }
 
+TEST_F(RouterWatcherTest, WholeList_AskedForAgainEachSyncInterval_AndItsLossesNoticed) {
+  // This registry forgets to tell of a change: nothing but the whole list shows it.
+  fake_.start([this](const std::string& target) -> std::optional<std::string> {
+    if (target == "/services?healthy=true") return stamped_list({"a", "b"}, 5);
+    if (target == "/services")
+      return stamped_list(lists_.size() < 2 ? std::vector<std::string>{"a", "b"} : std::vector<std::string>{"b"}, 5);
+    return stamped({{"changes", json::array()}}, 5);
+  });
+  watch(fake_.url(), 20ms);
+  run([](RouterWatcherTest& t) -> asio::awaitable<void> {
+    co_await t.until([&t] { return t.names() == "b"; }, "a list without the one that is gone");
+    co_await t.end();
+  }(*this));
+  EXPECT_GE(watcher_->counters().resyncs, 3U);
+  EXPECT_EQ(watcher_->counters().watch_events, 0U);
+  EXPECT_EQ(watcher_->counters().errors, 0U);
+}
+
 TEST_F(RouterWatcherTest, MissingRevision_TheWholeListIsAskedFor) {
   fake_.start([this](const std::string& target) -> std::optional<std::string> {
     switch (fake_.targets.size()) {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "agent/core/engine_lines.hpp"
-#include "agent/core/process_tree.hpp"
 #include "agent/core/shim_protocol.hpp"
+#include "common/core/process_tree.hpp"
 #include "tests/fuzz/fuzz_check.hpp"
 
 namespace {
@@ -51,8 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // The other texts that come from outside.
   (void)svc::agent::decode_order(input);
   (void)svc::agent::decode_report(input);
-  (void)svc::agent::parse_process_stat(input);
-  (void)svc::agent::count_established(input, 80);
-  (void)svc::agent::cgroup2_mount(input);
+  (void)svc::parse_process_stat(input);
+  (void)svc::count_established(input, 80);
+  (void)svc::cgroup2_mount(input);
   return 0;
 }

@@ -5,7 +5,7 @@
 #include <exception>
 #include <filesystem>
 
-#include "agent/io/shim/proc_scan.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::test {
 
@@ -101,8 +101,8 @@ bool RunFixture::wait_log(const std::string& text, Duration limit) {
 std::vector<pid_t> RunFixture::marked() const {
   std::vector<pid_t> found;
   const std::string variable = "TOY_MARK=" + mark;
-  for (const agent::ProcessFacts& process : agent::scan_processes()) {
-    const std::string environment = agent::read_small_file("/proc/" + std::to_string(process.pid) + "/environ");
+  for (const ProcessFacts& process : scan_processes()) {
+    const std::string environment = read_small_file("/proc/" + std::to_string(process.pid) + "/environ");
     if (environment.find(variable) != std::string::npos) found.push_back(process.pid);
   }
   return found;
@@ -110,13 +110,13 @@ std::vector<pid_t> RunFixture::marked() const {
 
 void RunFixture::expect_nothing_left() {
   EXPECT_TRUE(marked().empty());
-  for (const agent::ProcessFacts& process : agent::scan_descendants(::getpid())) {
+  for (const ProcessFacts& process : scan_descendants(::getpid())) {
     ADD_FAILURE() << "process " << process.pid << " in state " << process.state << " is left";
   }
 }
 
 bool RunFixture::wait_nothing_left(Duration limit) {
-  return wait([this] { return agent::scan_descendants(::getpid()).empty() && marked().empty(); }, limit);
+  return wait([this] { return scan_descendants(::getpid()).empty() && marked().empty(); }, limit);
 }
 
 bool has_cgroup() { return ::access((std::string(kCgroupParent) + "/cgroup.procs").c_str(), W_OK) == 0; }

@@ -206,7 +206,9 @@ class Commands(AgentConfigTest):
                  ["vllm", "serve", "/m", *listen, "--tensor-parallel-size", "2"]),
                 ([*common, "sglang", "--ndev", "2"],
                  ["python3", "-m", "sglang.launch_server", "--model-path", "/m", *listen, "--tp", "2"]),
-                ([*common, "llama-cpp"], ["llama-server", "-m", "/m", *listen]),
+                ([*common, "llama-cpp"], ["llama-server", "--model", "/m", *listen]),
+                ([*common, "llama-cpp", "--command", "python3 -m llama_cpp.server"],
+                 ["python3", "-m", "llama_cpp.server", "--model", "/m", *listen]),
                 (["-p", "5001", "--service-type", "mock", "--models", "a,b", "--host", "127.0.0.1"],
                  ["infinilm-sim", "--host", "127.0.0.1", "--port", "5001", "--model", "a"]),
                 (["-p", "5001", "--command", "run", "--args", "${PORT} ${NAME} '$x y' $${PORT}"],
@@ -276,7 +278,7 @@ class Files(AgentConfigTest):
                            ('type = "infinilm-rust"\nconfig_file = "x.toml"', "xtask service x.toml -p 8100"),
                            ('type = "mock"\nmodels = ["a", "b"]', "--model a"),
                            ('type = "sglang"\nmodel = "/m"', "--model-path /m "),
-                           ('type = "llama-cpp"\nmodel = "/m"', "llama-server -m /m "),
+                           ('type = "llama-cpp"\nmodel = "/m"', "llama-server --model /m "),
                            ('type = "command"\ncommand = "x"\n[backend.env]\nA = "1"', "x")):
             with self.subTest(text=text):
                 config = self.write("c.toml", f"port = 8100\n[backend]\n{text}\n")
@@ -288,6 +290,18 @@ class Files(AgentConfigTest):
         for flags, host in ([], "localhost"), (["--host", "gpu1.example"], "gpu1.example"):
             [service] = self.dry_run("--config", config, *flags).values()
             self.assertEqual({body["host"] for _, body in service["registered"]}, {host})
+
+    def test_a_flag_of_localhost_leaves_the_host_of_the_file(self):
+        """The earlier launcher passes --host always, and localhost is its default."""
+        config = self.write("c.toml", FLAT)
+        for flags, variables, host in ((["--host", "localhost"], {}, "10.0.0.1"),
+                                       (["--host", "127.0.0.1"], {}, "127.0.0.1"),
+                                       ([], {"INFINILM_AGENT_HOST": "localhost"}, "localhost")):
+            with self.subTest(flags=flags, variables=variables):
+                self.assertEqual(self.printed("--config", config, *flags, **variables)["host"], host)
+                [service] = self.dry_run("--config", config, *flags, **variables).values()
+                self.assertEqual({body["host"] for _, body in service["registered"]}, {host})
+        self.assertEqual(self.printed("-p", "1", "--command", "x", "--host", "localhost")["host"], "localhost")
 
     def test_max_concurrency_is_told_in_the_metadata(self):
         [service] = self.dry_run("--config", self.write("c.toml", FLAT), "--max-concurrency", "8").values()

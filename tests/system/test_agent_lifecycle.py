@@ -3,14 +3,15 @@
 
 import datetime
 import os
+import re
 import signal
 import socket
 import time
 
 from support import http_wire, proc_tree
-from support.agent_process import AgentTest, program, run_agent, seconds_until, sim, toy
+from support.agent_process import HASTY, AgentTest, program, run_agent, seconds_until, sim, toy
 from support.case import main
-from support.waiting import let_time_pass, patience, wait_until
+from support.waiting import best_of, let_time_pass, patience, wait_until
 
 SOON = ("--restart-delay=20ms",)
 LONG = ("--restart-delay=1h",)
@@ -32,7 +33,7 @@ class Stop(AgentTest):
     def test_a_stop_while_the_model_loads_does_not_drain(self):
         agent = self.start_agent(toy("--load=60"), "--drain-timeout=30s")
         wait_until(agent.engines, 10, "the engine")
-        self.stops_within(agent, 1)
+        self.stops_within(agent, 10)
 
     def test_a_stop_right_after_the_start(self):
         for number in range(8):
@@ -43,18 +44,18 @@ class Stop(AgentTest):
     def test_a_stop_between_two_starts(self):
         agent = self.start_agent(toy("--die=start:1"), *LONG)
         agent.wait_state("backing_off")
-        self.stops_within(agent, 1)
+        self.stops_within(agent, 10)
 
     def test_a_stop_after_it_gave_up(self):
         agent = self.start_agent(toy("--die=start:1"), *SOON, "--start-limit=1")
         agent.wait_state("failed")
-        self.stops_within(agent, 1)
+        self.stops_within(agent, 10)
 
     def test_a_stop_while_a_hung_engine_is_being_ended(self):
-        agent = self.running_agent(toy(), "--stop-grace=1s")
+        agent = self.running_agent(toy(), *HASTY, "--stop-grace=1s", "--drain-timeout=1h")
         agent.kill_engine(signal.SIGSTOP)
         agent.registry.wait_status(agent.server_name, "unhealthy")
-        self.stops_within(agent, 2)
+        self.stops_within(agent, 10)
 
     def test_a_second_sigterm_does_not_wait_and_leaves_nothing_either(self):
         agent = self.running_agent(toy("--ignore-term", "--children=setsid-double"), "--stop-grace=1h",
@@ -64,9 +65,7 @@ class Stop(AgentTest):
             agent.signal(signal.SIGTERM)
             agent.wait_state("draining")
             agent.signal(signal.SIGTERM)
-            begun = time.monotonic()
-            self.assertEqual(agent.wait_exit(), 0)
-            self.assertLess(time.monotonic() - begun, patience(3))
+            self.assertEqual(agent.wait_exit(), 0)  # within 30 s, not after an hour
             wait_until(lambda: not agent.marked(), 3, "the end of all processes")
 
     def test_the_registry_hangs_when_the_agent_is_stopped(self):
@@ -74,7 +73,7 @@ class Stop(AgentTest):
         agent.registry.refuse = "hang"
         begun = time.monotonic()
         self.assertEqual(agent.stop(), 0)
-        self.assertLess(time.monotonic() - begun, patience(6))
+        self.assertLess(time.monotonic() - begun, patience(10), "not for as long as the whole stop may take")
         agent.registry.refuse = None
         self.assertEqual(agent.marked(), [])
 
@@ -83,21 +82,25 @@ class Stop(AgentTest):
         agent.registry.down()
         begun = time.monotonic()
         self.assertEqual(agent.stop(), 0)
-        self.assertLess(time.monotonic() - begun, patience(6))
+        self.assertLess(time.monotonic() - begun, patience(10), "not for as long as the whole stop may take")
         self.assertEqual(agent.marked(), [])
 
 
 class Restart(AgentTest):
     def test_a_restart_on_demand_drains_and_is_no_failure(self):
         starts = self.folder / "starts"
-        agent = self.running_agent(toy(f"--starts={starts}"), "--drain-timeout=20s", "--start-limit=1")
+        control, tell = self.switch()
+        agent = self.running_agent(toy(f"--starts={starts}", f"--control={control}"), "--drain-timeout=1h",
+                                   "--start-limit=1")
         registry, since = agent.registry, time.monotonic()
         before = agent.engine_pid()
         with http_wire.Connection(agent.engine_port) as connection:
-            connection.send(http_wire.request_bytes("GET", "/slow?2"))
+            connection.send(http_wire.request_bytes("GET", "/held"))
             self.assertEqual(agent.call("POST", "/restart").status // 100, 2)
             agent.wait_state("draining")
             self.assertFalse(agent.is_ready())
+            let_time_pass(1.5, lambda: self.assertEqual(agent.state, "draining"))
+            tell("release now")
             self.assertEqual(connection.read_response().status, 200)
         wait_until(lambda: len(self.starts(starts)) == 2, 10, "the new engine")
         agent.running()
@@ -116,7 +119,7 @@ class Restart(AgentTest):
         begun = time.monotonic()
         agent.call("POST", "/restart")
         wait_until(lambda: agent.status()["exits"], 30, "the end of the first engine")
-        self.assertLess(time.monotonic() - begun, patience(5))
+        self.assertLess(time.monotonic() - begun, patience(8), "sooner than after an answer")
         for connection in connections:
             connection.close()
         agent.running()
@@ -131,7 +134,6 @@ class Restart(AgentTest):
             agent.call("POST", "/restart")
             wait_until(lambda: agent.status()["exits"], 60, "the end of the first engine")
             self.assertGreater(time.monotonic() - begun, 9)
-            self.assertLess(time.monotonic() - begun, patience(15))
         agent.running()
         self.finish(agent)
 
@@ -191,9 +193,13 @@ class Restart(AgentTest):
         agent = self.start_agent(toy("--die=start:1", f"--starts={starts}"), "--restart-delay=500ms", "--start-limit=4")
         agent.wait_state("failed")
         times = [moment for _, moment in self.starts(starts)]
+        self.assertEqual(len(times), 4)
         for before, after in zip(times, times[1:]):
             self.assertGreater(after - before, 0.49)
-            self.assertLess(after - before, 0.5 + patience(0.4))
+        waits = re.findall(r" for=(\d+)ms ", agent.stderr_text())  # what is left of them when the line is written
+        self.assertEqual(len(waits), 3, agent.tail())
+        for left in map(int, waits):
+            self.assertTrue(300 < left <= 500, waits)
         self.finish(agent)
 
     def test_exit_on_failed_ends_the_agent_with_an_error(self):
@@ -246,8 +252,7 @@ class Processes(AgentTest):
         engine = agent.engine_pid()
         shim, = agent.shims()
         os.kill(shim.pid, signal.SIGKILL)
-        begun = time.monotonic()
-        self.assertLess(seconds_until(lambda: proc_tree.process(engine) is None, begun), patience(1))
+        wait_until(lambda: proc_tree.process(engine) is None, 5, "the engine's end")
         wait_until(lambda: agent.status()["restarts"] == 1, 10, "the restart")
         agent.running()
         self.assertEqual(len(agent.engines()), 3)
@@ -270,10 +275,18 @@ class Processes(AgentTest):
 
     def test_the_agent_dies_while_the_engine_has_children(self):
         children = "--children=plain,double,setsid,setsid-double"
-        agent = self.running_agent(toy("--ignore-term", children), "--stop-grace=300ms")
-        agent.kill()
-        killed = time.monotonic()
-        self.assertLess(seconds_until(lambda: not agent.marked(), killed), 0.3 + patience(1))
+        agent = self.running_agent(toy("--ignore-term", children), "--stop-grace=1h")
+
+        def one_round():
+            agent.running()
+            agent.kill()
+            killed = time.monotonic()
+            took = seconds_until(lambda: not agent.marked(), killed)
+            agent.start()
+            return took
+        self.assertLess(best_of(4, 1.0, one_round), 1.01)
+        agent.running().kill()  # no stop would end this one
+        wait_until(lambda: not agent.marked(), 5, "the end of all processes")
 
     def test_a_kept_engine_ends_with_an_agent_that_does_not_keep(self):
         agent = self.running_agent(toy(), "--on-agent-death=keep")
@@ -346,9 +359,8 @@ class Processes(AgentTest):
             socket.create_connection(("127.0.0.1", agent.engine_port)).close()
         agent.kill_engine()
         wait_until(lambda: agent.status()["restarts"] == 1, 5, "the restart")
-        begun = time.monotonic()
         agent.running()
-        self.assertLess(time.monotonic() - begun, patience(1.5))
+        self.assertNotIn("is taken", agent.stderr_text())
         self.finish(agent)
 
 

@@ -5,7 +5,7 @@ import signal
 import time
 
 from support import http_wire
-from support.agent_process import AgentTest, sim, toy
+from support.agent_process import HASTY, AgentTest, sim, toy
 from support.case import main
 from support.waiting import let_time_pass, patience, wait_until
 
@@ -30,8 +30,8 @@ class Hang(LivenessTest):
         since = time.monotonic()
         tell("health 503")
         agent.registry.wait_status(agent.server_name, "unhealthy")
-        self.assertLess(time.monotonic() - since, patience(3 * 0.2 + 0.5))
-        self.assertEqual(agent.registry.status(agent.name), "unhealthy")
+        self.assertLess(time.monotonic() - since, patience(4), "three intervals of 200 ms, no time-out")
+        agent.registry.wait_status(agent.name, "unhealthy")
         tell()
         self.wait_restarted(agent)
         self.assertIn("hung", agent.last_exit()["text"])
@@ -43,7 +43,7 @@ class Hang(LivenessTest):
 
     def test_silence_is_a_hang(self):
         control, tell = self.switch()
-        agent = self.running_agent(toy(f"--control={control}"), *SOON)
+        agent = self.running_agent(toy(f"--control={control}"), *SOON, *HASTY)
         tell("health hang")
         agent.registry.wait_status(agent.server_name, "unhealthy")
         tell()
@@ -51,7 +51,7 @@ class Hang(LivenessTest):
         self.finish(agent)
 
     def test_the_simulator_hangs(self):
-        agent = self.running_agent(sim(), *SOON)
+        agent = self.running_agent(sim(), *SOON, *HASTY)
         http_wire.call(agent.engine_port, "POST", "/sim/fault", {"fault": "hang_health"})
         self.wait_restarted(agent)
         self.assertEqual(agent.last_exit()["kind"], "hang")
@@ -64,16 +64,15 @@ class Hang(LivenessTest):
         self.finish(agent)
 
     def test_heartbeats_do_not_vouch_for_a_hung_engine(self):
-        agent = self.running_agent(toy("--ignore-term"), "--stop-grace=3s", "--heartbeat-interval=1s")
+        agent = self.running_agent(toy("--ignore-term"), *HASTY, "--stop-grace=3s", "--heartbeat-interval=1s")
         agent.kill_engine(signal.SIGSTOP)
         agent.registry.wait_status(agent.server_name, "unhealthy")
         since = time.monotonic()
-        wait_until(lambda: time.monotonic() - since > 2.2, 5, "two intervals")
-        said = [text for text, _ in agent.registry.statuses_of(agent.server_name, since)]
-        self.assertNotIn("running", said)
-        for call in agent.registry.calls_of(agent.server_name, "heartbeat", since):
-            self.assertIn(call.status, ("unhealthy", "starting"), "a heartbeat without a status keeps `running` alive")
-        agent.registry.wait_status(agent.server_name, "running")
+        agent.registry.wait_status(agent.server_name, "running")  # the next engine
+        beats = [call.status for call in agent.registry.calls_of(agent.server_name, "heartbeat", since)]
+        before = beats[:beats.index("running")] if "running" in beats else beats
+        self.assertGreaterEqual(len(before), 2, "heartbeats went on meanwhile")
+        self.assertLessEqual(set(before), {"unhealthy", "starting"}, "one without a status keeps `running` alive")
         self.finish(agent)
 
 
@@ -121,7 +120,7 @@ class Alive(LivenessTest):
 
 
 class Completions(LivenessTest):
-    FLAGS = ("--completion-probe-interval=300ms", "--completion-probe-timeout=400ms")
+    FLAGS = ("--completion-probe-interval=300ms", "--completion-probe-timeout=1s")
 
     def test_an_engine_that_generates_nothing_is_restarted(self):
         control, tell = self.switch()
@@ -156,7 +155,7 @@ class Loading(LivenessTest):
         agent = self.start_agent(toy("--load=30", "--say=loading shard 3 of 9"))
         wait_until(lambda: "still loading" in agent.stderr_text(), 14, "a line about the progress")
         line = next(line for line in agent.stderr_text().splitlines() if "still loading" in line)
-        self.assertIn("10s", line)
+        self.assertRegex(line, r" for=1\ds ")
         self.assertIn("loading shard 3 of 9", line)
         self.assertRegex(line, r"rss_mib=[1-9]")
         self.finish(agent)

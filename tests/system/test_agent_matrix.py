@@ -10,7 +10,7 @@ import threading
 import time
 
 from support import http_wire, proc_tree
-from support.agent_process import AgentTest, program, seconds_until, sim, toy
+from support.agent_process import HASTY, AgentTest, program, sim, toy
 from support.case import main
 from support.sim_process import CHAT, chat
 from support.usage import cpu_seconds, rss
@@ -88,11 +88,11 @@ class Stubborn(AgentTest):
     def test_ignores_term(self):
         starts = self.folder / "starts"
         agent = self.running_agent(toy("--ignore-term", f"--starts={starts}"), "--stop-grace=500ms")
+        begun = time.monotonic()
         self.finish(agent)
-        now = time.monotonic()
-        asked = [float(line.split()[1]) for line in starts.read_text().splitlines() if line.endswith("term")]
+        self.assertGreater(time.monotonic() - begun, 0.5)
+        asked = [line for line in starts.read_text().splitlines() if line.endswith("term")]
         self.assertEqual(len(asked), 1, "SIGTERM once")
-        self.assertGreater(now - asked[0], 0.5)
 
     def test_the_simulator_with_an_open_stream_ignores_term(self):
         agent = self.running_agent(sim("--decode-us=50000"), "--stop-grace=300ms", "--drain-timeout=100ms")
@@ -288,7 +288,7 @@ class Sick(AgentTest):
         self.finish(agent)
 
     def test_hangs(self):
-        agent = self.running_agent(toy(), *SOON, "--stop-grace=300ms")
+        agent = self.running_agent(toy(), *SOON, *HASTY, "--stop-grace=300ms")
         agent.kill_engine(signal.SIGSTOP)
         agent.registry.wait_status(agent.server_name, "unhealthy")
         wait_until(lambda: agent.status()["restarts"] == 1, 10, "the restart")
@@ -296,7 +296,7 @@ class Sick(AgentTest):
         self.finish(agent)
 
     def test_hangs_and_leaves_grandchildren(self):
-        agent = self.running_agent(toy(f"--children={KINDS}"), "--stop-grace=300ms")
+        agent = self.running_agent(toy(f"--children={KINDS}"), *HASTY, "--stop-grace=300ms")
         agent.kill_engine(signal.SIGSTOP)
         agent.registry.wait_status(agent.server_name, "unhealthy")
         self.finish(agent)
@@ -365,14 +365,12 @@ class Simulator(AgentTest):
         wait_until(agent.engines, 10, "the engine")
         begun = time.monotonic()
         self.finish(agent)
-        self.assertLess(time.monotonic() - begun, patience(2))
+        self.assertLess(time.monotonic() - begun, patience(10), "not when it has loaded")
 
     def test_the_step_of_the_simulator_fails(self):
         agent = self.running_agent(sim(), *SOON)
         http_wire.call(agent.engine_port, "POST", "/sim/fault", {"fault": "step_failure"})
-        since = time.monotonic()
-        self.assertLess(seconds_until(lambda: agent.registry.status(agent.server_name) == "unhealthy", since),
-                        patience(1.5))
+        agent.registry.wait_status(agent.server_name, "unhealthy")
         wait_until(lambda: agent.status()["restarts"] == 1, 10, "the restart")
         agent.running()
         self.finish(agent)

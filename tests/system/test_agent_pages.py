@@ -5,7 +5,7 @@ import signal
 import time
 
 from support import http_wire
-from support.agent_process import AgentTest, sim, toy
+from support.agent_process import HASTY, AgentTest, sim, toy
 from support.case import main
 from support.certificates import client_context, make_certificate, require_openssl
 from support.waiting import let_time_pass, patience, wait_until
@@ -35,9 +35,14 @@ class Earlier(AgentTest):
         self.assertIs(health["infinilm_server_running"], True)
         self.assertEqual(health["infinilm_server_port"], agent.engine_port)
         self.assertAlmostEqual(health["timestamp"], time.time(), delta=5)
+        self.assertEqual(agent.call("POST", "/drain").status, 202)
+        self.assertEqual(agent.call("GET", "/health").status, 503)
+        self.finish(agent)
+        agent = self.running_agent(toy(), "--restart-delay=1h")
         agent.kill_engine()
-        wait_until(lambda: agent.call("GET", "/health").status == 503, 5, "503 while it loads again", 0.002)
-        agent.running()
+        agent.wait_state("backing_off")
+        response = agent.call("GET", "/health")
+        self.assertEqual((response.status, response.json()["infinilm_server_running"]), (503, False))
         self.finish(agent)
 
     def test_compat_health_is_always_200(self):
@@ -214,11 +219,35 @@ class Access(AgentTest):
                          (f"http://127.0.0.1:{agent.engine_port}", f"{pages}/health"))
         self.finish(agent)
 
+    def test_sighup_reads_tokens_and_certificates_again(self):
+        require_openssl()
+        certificate, key = make_certificate(self.folder, "agent")
+        tokens = self.write("tokens", "the-first-0123456789 write\n")
+        agent = self.new_agent(sim(), f"--tls-cert={certificate}", f"--tls-key={key}", f"--token-file={tokens}")
+        agent.tls, agent.token = client_context(certificate), "the-first-0123456789"
+        agent.start().running()
+        engine = agent.engine_pid()
+        tokens.write_text("nonsense\n")
+        agent.signal(signal.SIGHUP)
+        wait_until(lambda: "reload failed" in agent.stderr_text(), 10, "the refused reload")
+        self.assertEqual(agent.status()["state"], "running", "the old ones stay")
+        tokens.write_text("the-second-0123456789 write\n")
+        make_certificate(self.folder, "agent")
+        agent.tls = client_context(certificate)  # knows the new one alone
+        agent.token = "the-second-0123456789"
+        agent.signal(signal.SIGHUP)
+        wait_until(agent.is_ready, 10, "the new certificate")
+        self.assertEqual(agent.status()["state"], "running")
+        self.assertEqual(http_wire.call(agent.port, "GET", "/status", tls=agent.tls, token="the-first-0123456789").status,
+                         401)
+        self.assertEqual(agent.engine_pid(), engine)
+        self.finish(agent)
+
     def test_our_registry_probes_pages_in_https(self):
         require_openssl()
         certificate, key = make_certificate(self.folder, "agent")
         registry = self.start_registry(f"--tls-ca={certificate}", "--health-interval=200ms")
-        agent = self.new_agent(sim(), f"--tls-cert={certificate}", f"--tls-key={key}", registry=registry)
+        agent = self.new_agent(sim(), *HASTY, f"--tls-cert={certificate}", f"--tls-key={key}", registry=registry)
         agent.tls = client_context(certificate)
         agent.start().running()
 
@@ -227,6 +256,21 @@ class Access(AgentTest):
         wait_until(lambda: probed("healthy"), 20, "good probes of both entries")
         agent.kill_engine(signal.SIGSTOP)
         wait_until(lambda: registry.service(agent.server_name)["is_healthy"] is False, 20, "the hang is seen")
+        self.finish(agent)
+
+    def test_a_registry_that_asks_for_a_certificate_is_shown_the_agents(self):
+        require_openssl()
+        (authority, authority_key), mine = make_certificate(self.folder, "registry"), make_certificate(self.folder, "me")
+        both = self.write("both.pem", authority.read_text() + mine[0].read_text())
+        registry = self.start_registry(f"--tls-cert={authority}", f"--tls-key={authority_key}", f"--tls-ca={both}",
+                                       "--health-interval=200ms", tls=client_context(authority, mine))
+        agent = self.new_agent(sim(), f"--tls-cert={mine[0]}", f"--tls-key={mine[1]}", f"--tls-ca={authority}",
+                               registry=registry)
+        agent.config_path.write_text(agent.config_path.read_text().replace("http://", "https://"))
+        agent.tls = client_context(mine[0])
+        agent.start().running()
+        wait_until(lambda: registry.names("?healthy=true") == [agent.name, agent.server_name], 20, "both registered")
+        wait_until(lambda: registry.service(agent.name)["health_status"] == "healthy", 20, "a probe of its pages")
         self.finish(agent)
 
     def test_the_registry_is_shown_its_token(self):

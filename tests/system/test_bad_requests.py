@@ -14,7 +14,12 @@ from support.waiting import patience
 class BadRequests(SystemTest):
     def setUp(self):
         super().setUp()
-        self.registry = self.start_registry("--header-timeout", "500ms", "--body-timeout", "500ms")
+        self.registry = self.start_registry()
+        self.registry.register("present")
+
+    def impatient(self):
+        """In place of the usual one, which has ten seconds for a head: on a busy machine they may be needed."""
+        self.registry = self.start_registry("--header-timeout", "500ms", "--body-timeout", "500ms", name="impatient")
         self.registry.register("present")
 
     def assert_unharmed(self):
@@ -73,29 +78,32 @@ class BadRequests(SystemTest):
         self.assert_unharmed()
 
     def test_a_slow_head_is_cut_with_408(self):
+        self.impatient()
         with self.registry.connection() as connection:
             connection.send(b"GET /health HTTP/1.1\r\nHo")
             begun = time.monotonic()
             answer = connection.read_response()
             self.assertEqual((answer.status, answer.json()["error"]), (408, "The request head did not arrive in time"))
-            self.assertLess(time.monotonic() - begun, patience(1.5))
+            self.assertLess(time.monotonic() - begun, patience(5))
             self.assertTrue(connection.is_closed_by_peer())
         self.assert_unharmed()
 
     def test_a_head_that_drips_in_is_cut_all_the_same(self):
         """The limit is for the whole head, not for the pause between two bytes."""
+        self.impatient()
         with self.registry.connection() as connection:
             begun = time.monotonic()
             try:
-                while time.monotonic() - begun < patience(5):
+                while time.monotonic() - begun < patience(6):
                     connection.send(b"G" if time.monotonic() == begun else b"X")
                     time.sleep(0.05)  # the drip
             except ConnectionError:
                 pass
-            self.assertLess(time.monotonic() - begun, patience(4))
+            self.assertLess(time.monotonic() - begun, patience(5))
         self.assert_unharmed()
 
     def test_a_slow_body_is_cut_with_408(self):
+        self.impatient()
         with self.registry.connection() as connection:
             connection.send(b"POST /services HTTP/1.1\r\nHost: r\r\nContent-Length: 50\r\n\r\n{")
             answer = connection.read_response()

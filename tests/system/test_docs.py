@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""The documents are true: settings, metrics, routes, commands, the example client and links."""
+"""The documents are true: settings, metrics, routes, the example client and links."""
 
 import json
 import re
-import shutil
 import subprocess
 import threading
 import unittest
@@ -149,45 +148,6 @@ class Manual(SystemTest):
         registry.register("after")
         wait_until(current, 20, "the new boot")
         self.assertEqual(set(fleet), {"late", "after"})
-
-
-@unittest.skipIf(shutil.which("curl") is None, "needs curl")
-class Readme(SystemTest):
-    def run_block(self, text, registry=None):
-        text = text.replace("build/release/bin/infinilm-registry", str(BINARY)).replace("wait=60s", "wait=100ms")
-        if registry is not None:
-            text = text.replace("http://127.0.0.1:8081", f"http://127.0.0.1:{registry.port}")
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=SOURCE_DIR, env=clean_environment(),
-                              text=True, capture_output=True, timeout=patience(60), check=False)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), text)
-        self.assertNotIn('{"error"', done.stdout, text)
-        return done.stdout
-
-    def test_the_tour_works_when_pasted(self):
-        registry = self.start_registry()
-        said = ""
-        for language, text in blocks(section(page("README.md"), "A tour of the registry")):
-            if language == "bash":
-                said += self.run_block(text, registry)
-            else:
-                self.assertEqual(text, "build/release/bin/infinilm-registry\n")
-                registry.restart()
-        for words in ("'gpu1' registered successfully", '"lease_remaining":', '"changes":[',
-                      '"health_status":"unhealthy"', "'gpu1' updated successfully", "infinilm_registry_services 2\n",
-                      "'gpu2' unregistered successfully"):
-            self.assertIn(words, said)
-        self.assertEqual(registry.names(), [])
-
-    def test_the_commands_about_configuration_work(self):
-        text = blocks(section(page("README.md"), "Configuration"))[0][1]
-        said = self.run_block(text)
-        self.assertIn("configuration is valid", said)
-        self.assertIn('"infinilm-gpu1"', said)
-
-    def test_the_scripts_of_the_two_commands_are_there(self):
-        text = section(page("README.md"), "Two commands")
-        for name in set(re.findall(r"scripts/\w+\.sh", text)):
-            self.assertTrue((SOURCE_DIR / name).is_file(), name)
 
 
 class Links(unittest.TestCase):

@@ -1,20 +1,16 @@
 #!/usr/bin/env python3
-"""docs/agent.md and the README's tour are true: metrics, pages, states, log lines, settings files, commands."""
+"""docs/agent.md is true: metrics, pages, states, log lines, settings files."""
 
 import os
 import re
-import shutil
 import signal
-import subprocess
-import unittest
-import uuid
 
-from support import http_wire, proc_tree
-from support.agent_process import AgentTest, port_pair, run_agent, sim
-from support.case import SystemTest, main
-from support.daemon_process import BIN_DIR, SOURCE_DIR, clean_environment
+from support import http_wire
+from support.agent_process import AgentTest, run_agent, sim
+from support.case import main
+from support.daemon_process import SOURCE_DIR
 from support.documents import blocks, page, rows, section
-from support.waiting import patience, wait_until
+from support.waiting import wait_until
 
 MANUAL = page("docs/agent.md")
 READER, WRITER = "reader-0123456789", "writer-0123456789"
@@ -119,102 +115,6 @@ class Manual(AgentTest):
                     done = run_agent("--config", path, "--port=5001", "--dry-run", folder=self.folder)
                     self.assertEqual((done.returncode, done.stderr), (0, ""))
                     self.assertNotIn("unused", done.stdout)
-
-    @unittest.skipIf(shutil.which("curl") is None, "needs curl")
-    def test_its_first_commands_work_when_pasted(self):
-        engine = port_pair()
-        shell = Shell(self, {5001: engine, 5002: engine + 1})
-        commands = [text for language, text in blocks(section(MANUAL, "Start in one minute")) if language == "bash"]
-        self.assertEqual(len(commands), 5)
-        start, look, kill, launcher, dry_run = commands
-        shell.add(start.rstrip("\n") + " 2>/dev/null &\n")
-        shell.wait_for(5002, "/health")
-        shell.add(look)
-        shell.add(kill)
-        shell.wait_for(5002, "/health")
-        shell.add(look)
-        shell.add("kill %1; wait %1\n")
-        shell.add(launcher.rstrip("\n") + " --dry-run\n")
-        shell.add(dry_run)
-        said = shell.run()
-        for text in ('"id":"Qwen3-32B"', '"state":"running"', "signal 9 (SIGKILL)", "xtask service", "infinilm-sim"):
-            self.assertIn(text, said)
-        self.assertEqual(shell.left(), [])
-
-
-class Shell:
-    """Commands of a page in one bash, with other ports than the page's and the binaries of this build, in the test's
-    folder, where the project's scripts and examples seem to be."""
-
-    def __init__(self, test, ports):
-        """`ports`: those of the page, and what is put in their place."""
-        self.test = test
-        self.ports = {str(port): str(fresh) for port, fresh in ports.items()}
-        self.mark = f"INFINILM_TEST_MARK={uuid.uuid4()}"
-        self.script = ""
-        for name in ("scripts", "deployment_configs"):
-            (test.folder / name).symlink_to(SOURCE_DIR / name)
-        test.addCleanup(self.end)
-
-    def add(self, text):
-        text = text.replace("build/release/bin", str(BIN_DIR))
-        self.script += re.sub(r"\b\d{4}\b", lambda found: self.ports.get(found[0], found[0]), text)
-
-    def wait_for(self, port, path, text=""):
-        """Until this page is 200 and has `text`."""
-        url = f"http://127.0.0.1:{port}{path}"
-        self.add(f"for i in $(seq 400); do curl -sf '{url}' | grep -q '{text}' && break; sleep 0.05; done\n")
-
-    def run(self, **environment):
-        """Everything that it says."""
-        kept = {key: value for key, value in clean_environment().items() if not key.startswith("INFINILM_AGENT")}
-        kept |= dict([self.mark.split("=")], PATH=f"{BIN_DIR}:{os.environ['PATH']}", INFINILM_BIN_DIR=str(BIN_DIR),
-                     **environment)
-        done = subprocess.run(["bash", "-c", self.script], cwd=self.test.folder, env=kept, text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=patience(120), check=False)
-        return done.stdout + done.stderr
-
-    def left(self):
-        return proc_tree.marked(self.mark)
-
-    def end(self):
-        for item in self.left():
-            try:
-                os.kill(item.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-
-
-@unittest.skipIf(shutil.which("curl") is None, "needs curl")
-class Readme(SystemTest):
-    def test_the_tour_works_when_pasted(self):
-        registry, router, first, second = (port_pair() for _ in range(4))
-        shell = Shell(self, {8081: registry, 8080: router, 5001: first, 5002: first + 1, 5003: second,
-                             5004: second + 1})
-        tour = [text for language, text in blocks(section(page("README.md"), "A tour")) if language == "bash"]
-        self.assertEqual(len(tour), 6)
-        for number, text in enumerate(tour):
-            shell.add(text)
-            if number in (0, 4):
-                for name in ("gpu1-server", "gpu2-server"):
-                    shell.wait_for(8081, f"/services/{name}", '"is_healthy":true')
-                    shell.wait_for(8080, "/services", f'"name":"{name}".*"state":"up"')
-        said = shell.run(INFINILM_REGISTRY_PORT=str(registry), INFINILM_ROUTER_PORT=str(router))
-        self.assertEqual(re.findall(r"^200$", said, re.M), ["200"] * 4, said)
-        for text in ('"name": "gpu1-server"', '"object":"list"', "X-Router-Upstream: gpu", "data: [DONE]",
-                     '"restarts": 1', "signal 9 (SIGKILL)", "Restart requested", '"reason":', '"services":[]'):
-            self.assertIn(text, said)
-        self.assertNotIn('{"error"', said)
-        wait_until(lambda: not shell.left(), 10, "the end of all processes")
-
-    def test_its_dry_runs_work(self):
-        commands = [text for _, text in blocks(section(page("README.md"), "Configuration")) if "--dry-run" in text]
-        self.assertEqual(len(commands), 1)
-        shell = Shell(self, {})
-        shell.add(commands[0])
-        said = shell.run()
-        for text in ("service infinilm-rust-5001", "service infinilm-gpu1", "service infinilm-gpu2", "xtask service"):
-            self.assertIn(text, said)
 
 
 if __name__ == "__main__":

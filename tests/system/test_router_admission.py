@@ -82,7 +82,7 @@ class Admission(GatedTest):
         self.assert_openai_error(response, 503, "queue_timeout")
         self.assertTrue(1 <= int(response.header("Retry-After")) <= 60, response.headers)
         self.assertGreaterEqual(took, 0.29)
-        self.assertLessEqual(took, patience(1.5))
+        self.assertLessEqual(took, patience(3))
         gate.open()
         self.assertEqual(first.read_response().status, 200)
         self.assertEqual(gate.arrived, ["/v1/first"])
@@ -260,12 +260,13 @@ class Admission(GatedTest):
             return accepted, refused
 
         def measure():
-            calm, none = run(2, 0.7)
+            calm, none = run(2, 0.5)
             self.assertEqual(none, [])
-            accepted, refused = run(12, 1.5)
+            accepted, refused = run(12, 0.6)
             self.assertGreater(len(refused), 0)
             return percentile(accepted, 0.99) / percentile(calm, 0.99)
-        self.assertLessEqual(best_of(3, 2.0, measure), 2.0)
+        # Short and often: one pause of the machine spoils a try, a router that makes them wait spoils all.
+        self.assertLessEqual(best_of(10, 2.0, measure), 2.0)
         self.assert_all_quiet(router)
 
 

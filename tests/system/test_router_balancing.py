@@ -132,6 +132,9 @@ class Balancing(RouterTest):
         self.assertGreaterEqual(len(set(found)), 3)
         self.assertEqual(homes(router, "9.9.9.9, {}"), found, "what stands before the client was made up by it")
         self.assertEqual(homes(router, "{}, 192.168.3.4"), found, "a chain of trusted proxies")
+        two_fields = [self.names(router, [chat()], [("X-Forwarded-For", "9.9.9.9"), ("x-forwarded-for", client)])[0]
+                      for client in clients]
+        self.assertEqual(two_fields, found, "a proxy that adds a field of its own instead of a word")
         self.assertEqual([self.explain(router, client=client)["upstream"] for client in clients], found)
 
     # -- session -------------------------------------------------------------------------------------------------------

@@ -268,6 +268,23 @@ class Models(RouterTest):
             self.assertGreater(int(response.header("Retry-After")), 0)
         self.assertEqual(router.call("GET", "/ready").status, 503)
 
+    def test_a_model_that_the_registry_may_know_is_503_until_it_was_heard(self):
+        """A static service beside it is not the whole picture: 404 would tell clients never to ask again."""
+        sim, = self.start_sims(1)
+        router = self.start_router([sim], registry=f"http://127.0.0.1:{free_port()}")
+        response = router.chat(model="registered")
+        self.assert_openai_error(response, 503, "view_not_ready")
+        self.assertGreater(int(response.header("Retry-After")), 0)
+        self.assertEqual((router.chat().status, router.call("GET", "/ready").status), (200, 200))
+
+    def test_the_first_request_after_a_start_finds_an_instance_that_has_a_name(self):
+        sim, = self.start_sims(1)
+        for number in range(5):
+            router = self.start_router([{"host": "localhost", "port": sim.port, "models": [MODEL]}],
+                                       name=f"router-{number}")
+            self.assertEqual(router.chat().status, 200)
+            router.stop()
+
     def test_what_names_no_model_goes_to_any_instance(self):
         upstream = raw_upstream(self)
         router = raw_router(self, [upstream], models=[MODEL])

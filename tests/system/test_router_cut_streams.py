@@ -5,8 +5,8 @@ import re
 
 from support import http_wire, strict_http
 from support.case import main
-from support.raw_upstream import chunk, event
-from support.router_streams import END, Client, StreamTest
+from support.raw_upstream import chunk, event, stream_head
+from support.router_streams import END, Client, StreamTest, request
 from support.sim_process import CHAT, chat
 
 
@@ -49,6 +49,39 @@ class CutStreams(StreamTest):
         self.assertEqual((how, data.partition(b"\r\n\r\n")[2]), ("closed",
                                                                  b"data: one\n\ndata: two\n\ndata: [DONE]\n\n"))
         self.assertIsNone(re.search(rb"(?i)\r\n(transfer-encoding|content-length):", data))
+
+    def test_p8_a_stream_that_only_its_connection_ends_must_say_that_it_is_whole(self):
+        """Without a length or chunks a dead instance ends it in the same way: [DONE] makes the difference."""
+        self.start()
+        completion, other = "/v1/chat/completions", "/v1/responses"
+        for target, rest, whole in ((completion, b"data: [DONE]\n\n", True), (completion, b"", False),
+                                    (completion, b"data: ha", False), (other, b"data: two\n\n", True),
+                                    (other, b"data: ha", False)):
+            with self.subTest(target=target, rest=rest):
+                count = len(self.upstream.connections)
+                client = Client(self, self.router, request(target))
+                connection = self.upstream.wait_connection(count)
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\n" + rest)
+                client.wait_for(b"data: one\n\n" + rest)
+                connection.close()
+                data, how = client.rest()
+                payload = data.partition(b"\r\n\r\n")[2]
+                if whole:
+                    self.assertEqual((payload, how), (b"data: one\n\n" + rest, "closed"))
+                else:
+                    self.assertEqual(how, "reset")
+                    self.assert_error_event(payload, "upstream_cut")
+
+    def test_p8_nothing_is_put_into_a_compressed_stream(self):
+        self.start()
+        client = Client(self, self.router)
+        connection = self.upstream.wait_connection()
+        connection.send(stream_head(b"Content-Encoding: gzip") + chunk(b"\x1f\x8b\x08\x00"))
+        client.wait_for(b"\x1f\x8b\x08\x00")
+        connection.close()
+        data, _ = client.rest()
+        self.assertRaises(strict_http.Incomplete, strict_http.read_answer, data, ended=True)
+        self.assertNotIn(b"error", data)
 
     def test_p8_a_cut_answer_that_is_no_event_stream_just_ends_early(self):
         self.start()

@@ -7,7 +7,7 @@ from support.case import main
 from support.original_registry import FakeOriginalRegistry, registered
 from support.router_process import MODEL, RouterTest, free_port
 from support.traffic import Traffic
-from support.waiting import best_of, let_time_pass, wait_until
+from support.waiting import best_of, let_time_pass, patience, wait_until
 
 ENGINE = {"type": "openai-api", "models": [MODEL]}
 
@@ -43,19 +43,17 @@ class Discovery(RouterTest):
         router = self.start_router(registry=registry)
         self.wait_names(router, "sim-0")
 
-        def come():
+        def come_and_go():
             self.register(registry, sims[1])
-            seconds = self.seconds_until(lambda: router.chat(max_tokens=1).header("x-sim-name") == "sim-1")
+            come = self.seconds_until(lambda: router.chat(max_tokens=1).header("x-sim-name") == "sim-1")
             self.assertEqual(registry.call("DELETE", "/services/sim-1").status, 200)
-            gone.append(self.seconds_until(lambda: "sim-1" not in router.services()))
+            gone = self.seconds_until(lambda: "sim-1" not in router.services())
             served = sims[1].stats()["generations"]
             for _ in range(6):
                 self.assertEqual(router.chat(max_tokens=1).header("x-sim-name"), "sim-0")
             self.assertEqual(sims[1].stats()["generations"], served)
-            return seconds
-        gone = []
-        self.assertLessEqual(best_of(5, 0.1, come), 0.1)
-        self.assertLessEqual(best_of(1, 0.1, lambda: min(gone)), 0.1)
+            return max(come, gone)
+        self.assertLessEqual(best_of(10, 0.1, come_and_go), 0.1)
 
     def test_an_instance_that_drains_gets_nothing_new_and_ends_what_it_has(self):
         sims = self.start_sims(2, "--decode-us=20000")
@@ -69,18 +67,20 @@ class Discovery(RouterTest):
             self.addCleanup(stream.connection.close)
         self.assertEqual({stream.headers["x-sim-name"] for stream in streams}, {"sim-0", "sim-1"})
         for way in ("PUT", "heartbeat"):
-            if way == "PUT":
-                self.assertEqual(registry.call("PUT", "/services/sim-0", json={"status": "draining"}).status, 200)
-            else:
-                registry.heartbeat("sim-0", json={"status": "draining"})
-            seconds = self.seconds_until(lambda: router.state("sim-0") == "draining")
-            self.assertLessEqual(best_of(1, 0.1, lambda seconds=seconds: seconds), 0.1)
-            served = sims[0].stats()["generations"]
-            for _ in range(6):
-                self.assertEqual(router.chat(max_tokens=1).header("x-sim-name"), "sim-1")
-            self.assertEqual(sims[0].stats()["generations"], served)
-            registry.heartbeat("sim-0", json={"status": "running"})
-            wait_until(lambda: router.state("sim-0") != "draining", 10)
+            def drain(way=way):
+                if way == "PUT":
+                    self.assertEqual(registry.call("PUT", "/services/sim-0", json={"status": "draining"}).status, 200)
+                else:
+                    registry.heartbeat("sim-0", json={"status": "draining"})
+                seconds = self.seconds_until(lambda: router.state("sim-0") == "draining")
+                served = sims[0].stats()["generations"]
+                for _ in range(6):
+                    self.assertEqual(router.chat(max_tokens=1).header("x-sim-name"), "sim-1")
+                self.assertEqual(sims[0].stats()["generations"], served)
+                registry.heartbeat("sim-0", json={"status": "running"})
+                wait_until(lambda: router.state("sim-0") != "draining", 10)
+                return seconds
+            self.assertLessEqual(best_of(5, 0.1, drain), 0.1)
         for stream in streams:
             self.assertEqual(stream.events()[-1], "[DONE]")
         router.wait_idle()
@@ -151,16 +151,17 @@ class Discovery(RouterTest):
         registry.kill()
         for way in ("kill -9", "SIGTERM"):
             with self.subTest(way):
-                if way == "SIGTERM":
-                    self.assertEqual(router.stop(), 0)
-                else:
-                    router.kill()
-                let_time_pass(1.1)
-                begun = time.monotonic()
-                router.start()
-                self.assertEqual(router.chat().status, 200)
-                seconds = time.monotonic() - begun
-                self.assertLessEqual(best_of(1, 1.0, lambda seconds=seconds: seconds), 1.0)
+                def first_answer(way=way):
+                    if way == "SIGTERM":
+                        self.assertEqual(router.stop(), 0)
+                    else:
+                        router.kill()
+                    let_time_pass(1.1)
+                    begun = time.monotonic()
+                    router.start()
+                    self.assertEqual(router.chat().status, 200)
+                    return time.monotonic() - begun
+                self.assertLessEqual(best_of(4, 1.0, first_answer), 1.0)
                 health = self.health(router)
                 self.assertEqual([health["healthy_services"], health["view_from_disk"]], ["2/2", True])
                 self.assertGreater(health["view_age_seconds"], 1.0)
@@ -231,7 +232,7 @@ class Discovery(RouterTest):
     def test_what_an_original_registry_no_longer_lists_stays_for_the_grace_period(self):
         sims = self.start_sims(2)
         both = [registered(sim.name, sim.port) for sim in sims]
-        registry, router = self.original(*both, service_removal_grace_period="1500ms")
+        registry, router = self.original(*both, service_removal_grace_period="2500ms")
         self.wait_names(router, "sim-0", "sim-1")
         registry.services = both[:1]
         registry.wait_asked(2)
@@ -239,13 +240,13 @@ class Discovery(RouterTest):
         let_time_pass(0.5, lambda: self.assertEqual(len(router.services()), 2))
         registry.services = both  # back in time: the grace begins anew
         registry.wait_asked(2)
-        let_time_pass(1.5 - (time.monotonic() - begun) + 0.5, lambda: self.assertEqual(len(router.services()), 2))
+        let_time_pass(2.5 - (time.monotonic() - begun) + 0.5, lambda: self.assertEqual(len(router.services()), 2))
         self.assertEqual({router.chat().header("x-sim-name") for _ in range(4)}, {"sim-0", "sim-1"}, "still routed to")
         registry.services = both[:1]
         registry.wait_asked(1)
         seconds = self.seconds_until(lambda: sorted(router.services()) == ["sim-0"])
-        self.assertGreater(seconds, 1.0)
-        self.assertLess(best_of(1, 4, lambda: seconds), 4.1)
+        self.assertGreater(seconds, 2.0)
+        self.assertLess(seconds, patience(6))
 
     def test_weight_missing_is_1_and_entries_that_make_no_sense_are_passed_over(self):
         sim, = self.start_sims(1)

@@ -65,6 +65,7 @@ class Metrics(RouterTest):
         for name, kind in FAMILIES.items():
             self.assertEqual(types.get(f"infinilm_router_{name}"), kind, name)
         self.assertLess(self.value(samples, "view_age_seconds"), 60)
+        self.assertEqual(self.value(samples, "queue_length_by_model", model=MODEL), 0, "also when there is no queue")
         for name, kind in types.items():
             if kind == "counter":
                 self.assertTrue(name.endswith("_total"), name)
@@ -135,13 +136,16 @@ class Metrics(RouterTest):
         self.assertGreaterEqual(failed, 2)
         self.assertEqual(self.value(samples, "retries_total"), failed)
         self.assertEqual(self.value(samples, "attempts_total"), 8 + failed)
+        self.assertEqual(self.value(samples, "upstream_failures_total", **labels, reason="upstream_cut"), 0,
+                         "a series before the first failure, so that this one shows")
+        self.assertEqual(self.value(samples, "upstream_answers_total", **labels, **{"class": "5xx"}), 0)
         self.assertEqual(self.value(samples, "upstream_ejections_total", upstream="sim-0"), 1)
         labels = {"model": MODEL, "upstream": "sim-1", "class": "2xx"}
         self.assertEqual(self.value(samples, "upstream_answers_total", **labels), 8)
 
     def test_gauges_are_zero_after_every_kind_of_end(self):
         sims = self.start_sims(1, "--decode-us", "20000")
-        router = self.start_router(sims, config={**CALM, "header_timeout": "200ms"})
+        router = self.start_router(sims, config={**CALM, "header_timeout": "600ms"})
         bad = (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n",
                b"POST /v1/x HTTP/1.1\r\nHost: r\r\nContent-Length: x\r\n\r\n",
                b"POST /v1/x HTTP/1.1\r\nHost: r\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"GET /unfinished")

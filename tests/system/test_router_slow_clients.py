@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Slow clients by the thousand, readers that do not read (P6), idle connections: what they cost; nobody else waits."""
 
+import resource
+import threading
 import time
 
 from support import http_wire, strict_http
 from support.case import main
-from support.raw_upstream import answer_bytes, exchange, read_until_end
+from support.raw_upstream import answer_bytes, echo, exchange, raw_upstream, read_until_end
 from support.router_limits import KIB, MIB, REQUEST, LimitTest
 from support.usage import cpu_seconds, rss
 from support.waiting import best_of, let_time_pass, percentile, wait_until
@@ -14,7 +16,7 @@ from support.waiting import best_of, let_time_pass, percentile, wait_until
 class SlowClients(LimitTest):
     # -- slow clients --------------------------------------------------------------------------------------------------
     def test_1000_slow_heads_cost_little_and_hold_nobody_up(self):
-        self.start("--header-timeout", "3s")
+        self.start("--header-timeout", "5s")
         self.assert_serves()
         before = rss(self.router.pid)
         slow = self.connect_many(1000, REQUEST + b"X-Slow: " + b"x" * 1000)
@@ -27,7 +29,7 @@ class SlowClients(LimitTest):
                 self.assert_serves()
                 times.append(time.monotonic() - begun)
             return percentile(times, 0.99)
-        self.assertLessEqual(best_of(3, 0.02, others), 0.02)
+        self.assertLessEqual(best_of(12, 0.02, others), 0.02)
         for sock in slow:
             data, _ = read_until_end(sock)
             self.assertEqual(strict_http.read_answers(data, ended=True)[0].status, 408)
@@ -35,7 +37,7 @@ class SlowClients(LimitTest):
 
     def test_slow_bodies_cost_what_they_sent_and_end_in_408(self):
         """500 clients announce 64 MiB each and send 1 byte: memory is for bytes that came, not for promises."""
-        self.start("--body-timeout", "3s")
+        self.start("--body-timeout", "6s")
         self.assert_serves()
         before = rss(self.router.pid)
         slow = self.connect_many(500, REQUEST.replace(b"GET", b"POST") + b"Content-Length: 67108864\r\n\r\nx")
@@ -117,6 +119,42 @@ class SlowClients(LimitTest):
         let_time_pass(1)
         self.assertLess(cpu_seconds(self.router.pid) - used, 0.1, "seconds of CPU in a second of nothing")
         self.assert_serves()
+
+    def start_with_files(self, files, static, **config):
+        config = {"threads": 1, "learn_models": False, **config}
+        self.router = self.start_router(static, config=config,
+                                        preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)))
+
+    def test_idle_clients_do_not_take_the_descriptors_that_instances_need(self):
+        self.start_with_files(200, [self.upstream], health_interval="100ms")
+        self.router.wait_state("instance-0", "up")
+        for _ in range(300):  # more than there are descriptors: the rest is told so
+            self.connect(b"")
+        inside = self.open[0]
+        for _ in range(5):
+            good = self.upstream.probes
+            wait_until(lambda good=good: self.upstream.probes > good, 20, "a probe that reaches the instance")
+            inside.sendall(REQUEST + b"\r\n")
+            self.assertTrue(inside.recv(4096).startswith(b"HTTP/1.1 200"))
+        self.assertNotIn(" is down", self.router.log_text())
+        self.assertIn("the limit of open files bounds the client connections open_files=200 max_connections=75",
+                      self.router.log_text())
+
+    def test_kept_connections_make_room_for_new_ones(self):
+        """40 clients speak to one instance, and then to the other: 120 connections, and no more descriptors than that."""
+        upstreams = [self.upstream, raw_upstream(self)]
+        self.start_with_files(120, [{"name": name, "host": "127.0.0.1", "port": upstream.port, "models": [name]}
+                                    for name, upstream in zip("ab", upstreams)], health_interval="24h", hung_timeout=0)
+        clients = [self.router.connection() for _ in range(40)]
+        for connection in clients:
+            self.addCleanup(connection.close)
+        all_there = threading.Barrier(len(clients), timeout=60)  # so that none can use another's connection
+        for upstream in upstreams:
+            upstream.script = lambda connection, message: (all_there.wait(), echo(connection, message))
+        for model in "ab":
+            for connection in clients:
+                connection.send(http_wire.request_bytes("POST", "/x", json={"model": model}))
+            self.assertEqual([connection.read_response().status for connection in clients], [200] * len(clients))
 
     def test_connections_beyond_the_limits_are_refused_and_room_comes_back(self):
         for flag, status in (("--max-connections", 503), ("--max-connections-per-client", 429)):

@@ -134,6 +134,8 @@ class Client:
                 self.lost.append(f"{kind}: {problem!r}")
                 outcome = "lost"
             self.outcomes[f"{kind} {outcome}"] += 1
+            if outcome == "refused":
+                time.sleep(0.5)  # as Retry-After asks for: who asks on at once counts one pause a thousand times
             if outcome != "whole" or self.dice.random() < 0.1:
                 self.leave()
         self.leave()

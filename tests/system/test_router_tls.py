@@ -57,7 +57,7 @@ class InFront(RouterTest):
         self.assertEqual((response.status, response.body == body), (200, True))
 
     def test_plain_http_and_silence_on_the_tls_port_are_closed(self):
-        router = self.start_tls([raw_upstream(self)], header_timeout="500ms")
+        router = self.start_tls([raw_upstream(self)], header_timeout="1500ms")
         for data in (b"GET /health HTTP/1.1\r\nHost: r\r\n\r\n",
                      b"\x16\x03\x01" + b"x" * 300, b"\x80\x2e\x01\x03\x01", b""):
             with socket.create_connection(("127.0.0.1", router.port), timeout=10) as plain:
@@ -219,6 +219,17 @@ class Towards(RouterTest):
             other = self.start_router(registry=url, args=args, name=f"other-{index}")
             wait_until(lambda: other.get("/health").get("registry_error"), 10, "the registry's refusal")
             self.assertEqual(other.services(), {})
+
+    def test_a_registry_that_asks_for_a_certificate_is_shown_the_routers(self):
+        mine = make_certificate(self.folder, "router")
+        known = client_context(self.identity[0], mine)
+        registry = self.new_registry("--tls-cert", self.identity[0], "--tls-key", self.identity[1],
+                                     "--tls-ca", mine[0], tls=known).start()
+        upstream = raw_upstream(self)
+        registry.register("one", port=upstream.port, metadata={"type": "openai-api", "models": [MODEL]})
+        flags = [f"--tls-ca={self.identity[0]}", f"--tls-cert={mine[0]}", f"--tls-key={mine[1]}"]
+        router = self.start_router(registry=f"https://localhost:{registry.port}", args=flags, tls=client_context(mine[0]))
+        wait_until(lambda: "one" in router.services(), 10, "the service")
 
 
 if __name__ == "__main__":

@@ -83,6 +83,47 @@ class Contract(SimTest):
         other = sim.call("POST", CHAT, json=chat() | {"model": "other"})
         self.assertEqual((other.status, other.json()["error"]["type"]), (404, "NotFoundError"))
 
+    def test_a_forced_function_call(self):
+        tools = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+                 for name in ("weather", 'ti"me\u00e9')]
+        named = {"type": "function", "function": {"name": tools[1]["function"]["name"]}}
+        sim = self.start_sim("--kind=vllm")
+        for choice, name in (("required", tools[0]["function"]["name"]), (named, named["function"]["name"])):
+            [choice_made] = sim.chat(tools=tools, tool_choice=choice, max_tokens=3)["choices"]
+            [call] = choice_made["message"]["tool_calls"]
+            self.assertEqual((choice_made["message"]["content"], choice_made["finish_reason"], call["type"]),
+                             (None, "tool_calls", "function"))
+            self.assertEqual(call["function"], {"name": name, "arguments": json.dumps({"text": words(3)},
+                                                                                      separators=(",", ":"))})
+            events = self.stream(sim, tools=tools, tool_choice=choice, max_tokens=3).events()
+            self.assertEqual((events[-1], events[-2]["choices"][0]["finish_reason"]), ("[DONE]", "tool_calls"))
+            calls = [event["choices"][0]["delta"]["tool_calls"][0] for event in events[1:-2]]
+            self.assertEqual((len(calls), calls[0]["function"]["name"]), (5, name))
+            self.assertRegex(calls[0]["id"], "^call_[0-9]+$")
+            self.assertEqual(json.loads("".join(call["function"]["arguments"] for call in calls)), {"text": words(3)})
+        for choice in ("none", "auto", None, 7):
+            [choice_made] = sim.chat(tools=tools, tool_choice=choice, max_tokens=3)["choices"]
+            self.assertEqual(choice_made["message"]["content"], words(3))
+        for more in ({"tools": tools, "tool_choice": {"type": "function", "function": {"name": "nobody"}}},
+                     {"tools": [], "tool_choice": "required"}, {"tool_choice": "required"}):
+            answer = sim.call("POST", CHAT, json=chat(**more))
+            self.assertEqual((answer.status, answer.json()["error"]["type"]), (400, "BadRequestError"), more)
+
+    def test_other_kinds_call_no_function(self):
+        tools = [{"type": "function", "function": {"name": "weather"}}]
+        answer = self.start_sim().chat(tools=tools, tool_choice="required", max_tokens=2)
+        self.assertEqual(answer["choices"][0]["message"]["content"], words(2))
+
+    def test_fixed_sizes_hold_for_calls_that_fit(self):
+        sim = self.start_sim("--kind=vllm", "--answer-bytes=700", "--chunk-bytes=300")
+        tools = [{"type": "function", "function": {"name": "f"}}]
+        body = chat(tools=tools, tool_choice="required", max_tokens=2)
+        answer = sim.call("POST", CHAT, json=body)
+        self.assertEqual(len(answer.body), 700)
+        json.loads(answer.json()["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"])
+        long = chat(tools=[{"type": "function", "function": {"name": "f" * 800}}], tool_choice="required")
+        self.assertGreater(len(sim.call("POST", CHAT, json=long).body), 800)
+
     def test_rust(self):
         sim = self.start_sim("--kind=infinilm-rust")
         self.assertEqual(sim.call("GET", "/models").json()["data"][0]["owned_by"], "QYLab")
@@ -97,7 +138,7 @@ class Contract(SimTest):
         self.assertLess(lines.index("start service at"), lines.index("ready to accept"))
 
     def test_not_ready_means_refused(self):
-        sim = self.start_sim("--ready-after=0.5", ready=False)
+        sim = self.start_sim("--ready-after=2", ready=False)
         self.assertEqual(sim.stats()["port"], 0)
         self.assertIn("Starting API Server", sim.stdout_text())
         self.assertNotIn("Uvicorn running", sim.stderr_text())
@@ -159,7 +200,7 @@ class Wire(SimTest):
                 self.assertEqual(connection.read_response().json()["choices"][0]["message"]["content"], words(3))
 
     def test_idle_connections_are_closed(self):
-        sim = self.start_sim("--keepalive=0.2")
+        sim = self.start_sim("--keepalive=1")
         with sim.connection(10) as connection:
             self.assertEqual(connection.request("GET", "/health").status, 200)
             self.assertTrue(connection.is_closed_by_peer())

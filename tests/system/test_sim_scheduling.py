@@ -63,7 +63,7 @@ class Scheduling(SimTest):
         sim.wait_stats(active=0, free_blocks=8)
 
     def test_one_that_never_fits_lets_the_others_pass(self):
-        sim = self.start_sim("--num-blocks=8", "--request-timeout=1")
+        sim = self.start_sim("--num-blocks=8", "--request-timeout=2")
         huge = self.stream(sim, max_tokens=100_000)
         self.assertEqual(sim.chat(max_tokens=10)["usage"]["completion_tokens"], 10)
         events = huge.events()

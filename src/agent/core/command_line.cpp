@@ -123,7 +123,8 @@ Result<Argv> llama_cpp(const ServiceSettings& s) {
   if (s.path.empty()) return needs(EngineKind::llama_cpp, "path", "the model's GGUF file");
   auto argv = program(s, {"llama-server"});
   if (!argv) return argv;
-  add(*argv, "-m", s.path);
+  // Not -m: Python's llama_cpp.server, which may be the command, has no such flag.
+  add(*argv, "--model", s.path);
   add_address(*argv, s);
   return argv;
 }

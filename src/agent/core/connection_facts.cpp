@@ -81,12 +81,12 @@ ConnectionFacts connection_of(std::string_view payload) {
 
 }  // namespace
 
-bool has_open_request(const ConnectionFacts& connection) {
+bool has_open_request(const ConnectionFacts& connection, Duration answered) {
   if (connection.unread > 0 || connection.unacknowledged > 0 || !connection.history) return true;
   const ConnectionFacts::History& history = *connection.history;
   if (history.received == 0 && history.acknowledged == 0) return false;
   if (history.acknowledged == 0 || history.since_received < history.since_sent) return true;
-  return history.since_sent < kAnswered;
+  return history.since_sent < answered;
 }
 
 std::string connections_request(IpFamily family, std::uint16_t lowest, std::uint16_t highest) {

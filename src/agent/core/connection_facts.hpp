@@ -35,8 +35,10 @@ struct ConnectionFacts {
 };
 
 inline constexpr Duration kAnswered{std::chrono::seconds(10)};
+/// The same for counting the load, where a stream that pauses for longer does less harm than ten seconds of answered ones.
+inline constexpr Duration kAnsweredForLoad{std::chrono::seconds(1)};
 
-[[nodiscard]] bool has_open_request(const ConnectionFacts& connection);
+[[nodiscard]] bool has_open_request(const ConnectionFacts& connection, Duration answered = kAnswered);
 
 enum class IpFamily : std::uint8_t { v4, v6 };
 

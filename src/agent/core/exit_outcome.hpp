@@ -1,6 +1,7 @@
 // Why an engine's process ended, as a closed set with a text for people and a word for machines.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ enum class ExitKind : std::uint8_t {
   stopped,        ///< the agent wanted it
   lost,           ///< its shim died
 };
+inline constexpr std::array kExitKinds{ExitKind::exited,       ExitKind::signalled,     ExitKind::out_of_memory,
+                                       ExitKind::start_failed, ExitKind::start_timeout, ExitKind::hung,
+                                       ExitKind::stopped,      ExitKind::lost};
 
 struct ExitOutcome {
   ExitKind kind = ExitKind::exited;

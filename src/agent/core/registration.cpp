@@ -10,7 +10,10 @@
 
 #include "common/core/duration_text.hpp"
 #include "common/core/endpoint.hpp"
+#include "common/core/http_url.hpp"
+#include "common/core/ip_address.hpp"
 #include "common/core/json_reader.hpp"
+#include "common/core/wire/metadata_rules.hpp"
 #include "common/core/wire/registry_api.hpp"
 
 namespace svc::agent {
@@ -20,8 +23,6 @@ using nlohmann::json;
 using namespace std::chrono_literals;
 
 constexpr std::size_t kMaxLinesBytes = std::size_t{16} * 1024;  ///< of last_exit.last_lines, as JSON
-constexpr std::size_t kMaxOwnDepth = wire::kMaxJsonDepth - 1;   ///< of the settings' metadata: it is registered inside
-constexpr std::size_t kShownOfValue = 100;
 constexpr std::size_t kLevelsAroundObject = 2;  ///< a model's object lies this much deeper when registered
 
 std::string text_of_json(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
@@ -82,6 +83,12 @@ std::string url_of(const ServiceSettings& settings, std::uint16_t port, bool tls
   return (tls ? "https://" : "http://") + Endpoint{host, port}.to_string();
 }
 
+bool names_this_machine(std::string_view host) {
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const auto address = IpAddress::parse(host);
+  return host == "localhost" || (address && address->is_loopback());
+}
+
 std::uint16_t pages_port(const ServiceSettings& settings) { return static_cast<std::uint16_t>(settings.port + 1U); }
 
 /// What every registry needs, and what both entries have in common.
@@ -129,7 +136,7 @@ json engine_metadata(const ServiceSettings& settings, const InstanceFacts& facts
   if (!facts.started_at.empty()) metadata["started_at"] = facts.started_at;
   const bool moved = facts.engine_port != 0 && facts.engine_port != settings.port;
   if (moved || settings.pages_tls) metadata["health_url"] = pages_url(settings) + "/health";
-  const auto own = parse_json(settings.metadata_json, JsonLimits{kMaxOwnDepth});
+  const auto own = parse_json(settings.metadata_json, JsonLimits{wire::kMaxMetadataDepth});
   if (own && own->is_object()) metadata.update(*own);
   return metadata;
 }
@@ -175,26 +182,9 @@ std::string pages_url(const ServiceSettings& settings) {
   return url_of(settings, pages_port(settings), settings.pages_tls);
 }
 
-Result<void> check_metadata(const json& metadata, const std::string& path) {
-  JsonReader reader(metadata, path);
-  if (auto error = reader.error()) return *std::move(error);
-  const std::string text = text_of_json(metadata);
-  if (text.size() > wire::kMaxMetadataBytes) {
-    return invalid("'" + path + "' must be at most 64 KiB as JSON, got " + std::to_string(text.size()) + " bytes");
-  }
-  if (!parse_json(text, JsonLimits{kMaxOwnDepth})) {
-    return invalid("'" + path + "' must not be nested deeper than " + std::to_string(kMaxOwnDepth) + " levels");
-  }
-  if (const auto url = metadata.find("health_url"); url != metadata.end() && !url->is_null()) {
-    const auto* const given = url->get_ptr<const std::string*>();
-    if (given == nullptr) {
-      reader.fail("health_url", "must be a string, got " + text_of_json(*url).substr(0, kShownOfValue));
-    } else if (const auto problem = wire::url_problem(*given)) {
-      reader.fail("health_url", *problem);
-    }
-  }
-  if (auto error = reader.error()) return *std::move(error);
-  return {};
+bool is_out_of_reach(const ServiceSettings& settings) {
+  const auto registry = parse_http_url(settings.registry_url);
+  return registry && !names_this_machine(registry->endpoint.host) && names_this_machine(settings.host);
 }
 
 std::string agent_registration(const ServiceSettings& settings, const InstanceFacts& facts) {
@@ -227,6 +217,8 @@ std::string heartbeat_body(std::string_view status, const InstanceLoad& load) {
   const auto add = [&body](const char* name, const std::optional<std::uint64_t>& value) {
     if (value) body["load"][name] = *value;
   };
+  add("in_flight", load.in_flight);
+  add("queue", load.queue);
   add("open_connections", load.open_connections);
   add("rss_bytes", load.rss_bytes);
   add("gpu_memory_bytes", load.gpu_memory_bytes);

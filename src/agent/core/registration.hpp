@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,6 +36,7 @@ struct InstanceFacts {
 
 struct InstanceLoad {
   std::optional<std::uint64_t> open_connections, rss_bytes, gpu_memory_bytes;
+  std::optional<std::uint64_t> in_flight, queue;  ///< requests that are worked on, and that wait inside the engine
 };
 
 // Metadata never exceeds wire::kMaxMetadataBytes: the oldest lines go first, then models_list, then the largest member.
@@ -57,8 +57,7 @@ struct InstanceLoad {
 /// "http://10.0.0.7:5002" or "https://[fd00::7]:5002": where others find the agent's pages.
 [[nodiscard]] std::string pages_url(const ServiceSettings& settings);
 
-/// The metadata of a settings file, as a registry will judge it. `path`: where it stands, for the message: "metadata",
-/// "services[1].metadata". Error: client's, "'metadata.health_url' must be ...".
-[[nodiscard]] Result<void> check_metadata(const nlohmann::json& metadata, const std::string& path);
+/// The service is registered at an address that means another machine to everybody else, at a registry that is elsewhere.
+[[nodiscard]] bool is_out_of_reach(const ServiceSettings& settings);
 
 }  // namespace svc::agent

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "agent/core/exit_outcome.hpp"
 #include "agent/core/instance_machine.hpp"
 
 namespace svc::agent {
@@ -34,8 +35,11 @@ class ServiceSeries {
     }
     gauge("ready", "1 while the engine may take work", view.ready);
     count("restarts_total", "Restarts after a failure", view.restarts);
-    for (const auto& [reason, exits] : view.exit_counts) {
-      count("exits_total", "Ends of the engine's processes, by reason", exits, {{"reason", reason}});
+    for (const ExitKind kind : kExitKinds) {  // all of them: a series that begins with 1 shows no increase
+      const std::string reason(word_of(kind));
+      const auto found = view.exit_counts.find(reason);
+      count("exits_total", "Ends of the engine's processes, by reason",
+            found == view.exit_counts.end() ? 0 : found->second, {{"reason", reason}});
     }
     if (view.ready_for > Duration::zero()) {
       start_seconds_ = seconds(view.up_for - view.ready_for);

@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/core/process_tree.hpp"
-#include "agent/io/shim/proc_scan.hpp"
+#include "common/core/process_tree.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::agent {
 

@@ -12,8 +12,8 @@
 #include <set>
 #include <vector>
 
-#include "agent/io/shim/proc_scan.hpp"
 #include "common/core/clock.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::agent {
 namespace {

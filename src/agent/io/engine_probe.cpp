@@ -12,6 +12,7 @@ constexpr int kForbidden = 403;
 constexpr int kNotFound = 404;
 constexpr int kNotImplemented = 501;
 constexpr std::size_t kMaxModelsBytes = 4U << 20U;
+constexpr std::size_t kMaxMetricsBytes = 4U << 20U;
 
 /// `call` without an address, tried at each host that the engine may listen on.
 asio::awaitable<Result<HttpReply>> ask(HttpClient& client, const EngineAccess& engine, HttpCall call,
@@ -118,6 +119,20 @@ asio::awaitable<EngineProbe> probe_health(HttpClient& client, EngineAccess engin
   call.head_only = true;
   const auto reply = co_await ask(client, engine, std::move(call), Deadline::after(steady_now(), timeout));
   co_return judged(reply);
+}
+
+asio::awaitable<Result<EngineRequests>> probe_requests(HttpClient& client, EngineAccess engine, Duration timeout) {
+  HttpCall call = get("/metrics");
+  call.max_body_bytes = kMaxMetricsBytes;
+  const auto reply = co_await ask(client, engine, std::move(call), Deadline::after(steady_now(), timeout));
+  if (!reply) {
+    co_return reply.error();
+  }
+  const auto requests = reply->status / 100 == 2 ? parse_engine_requests(reply->body) : EngineRequests{};
+  if (!requests.known()) {
+    co_return not_found("the engine has no metrics page that tells of its requests");
+  }
+  co_return requests;
 }
 
 asio::awaitable<EngineProbe> probe_completion(HttpClient& client, EngineAccess engine, std::string model,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/core/engine_requests.hpp"
 #include "agent/core/registration.hpp"
 #include "agent/io/engine_access.hpp"
 #include "common/io/http_client.hpp"
@@ -30,6 +31,9 @@ asio::awaitable<Result<ModelList>> probe_models(HttpClient& client, EngineAccess
 /// GET `path`. Alive is whatever answers without a server error: 2xx, but also 404, 405 and 501, as engines do that have no such
 /// page. Dead: 500 and above (an engine whose step loop has died says 503), no answer in time, nobody there.
 asio::awaitable<EngineProbe> probe_health(HttpClient& client, EngineAccess engine, std::string path, Duration timeout);
+
+/// GET /metrics. Errors: those of HttpClient::call; not_found: there is no such page, or it tells nothing of requests.
+asio::awaitable<Result<EngineRequests>> probe_requests(HttpClient& client, EngineAccess engine, Duration timeout);
 
 /// A chat completion of one token, /v1/chat/completions or (404) /chat/completions, read to its end. Judged like the above: a
 /// refusal (4xx) is an answer too.

@@ -18,8 +18,8 @@
 
 #include "agent/io/child_watch.hpp"
 #include "agent/io/load_meter.hpp"
-#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/clock.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 namespace {

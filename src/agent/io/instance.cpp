@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "agent/io/instance_impl.hpp"
-#include "agent/io/port_check.hpp"
 #include "common/core/duration_text.hpp"
 #include "common/core/time_text.hpp"
+#include "common/io/port_check.hpp"
 
 namespace svc::agent {
 namespace {

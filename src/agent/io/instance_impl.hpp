@@ -43,6 +43,7 @@ struct Instance::Impl {
   void end_run();
   /// Takes over what an earlier agent left running; true when it was, false when nothing is left of it.
   asio::awaitable<bool> take_over();
+  asio::awaitable<bool> attach();
 
   // -- what is asked of the engine while it runs (instance_watch.cpp)
   asio::awaitable<void> await_readiness(std::uint64_t number);
@@ -55,6 +56,7 @@ struct Instance::Impl {
   asio::awaitable<void> watch_requests(std::uint64_t number);
   bool has_open_requests();
   asio::awaitable<std::optional<std::uint64_t>> gpu_memory();
+  asio::awaitable<void> ask_for_requests(InstanceLoad& now);
   asio::awaitable<void> meter();
   void probed(bool alive, const std::string& why);
 
@@ -88,6 +90,7 @@ struct Instance::Impl {
   std::string engine_key;  ///< secret
   ModelList models;
   bool stranger_told = false;  ///< in the present run
+  bool tells_requests = true;  ///< in the present run: the engine's metrics page has not been found to be missing
   bool was_ready = false;      ///< since the agent began: the engine's entry exists
   InstanceLoad load;
   std::string last_line, port_problem, started_text;

@@ -1,7 +1,7 @@
 #include "agent/io/instance_impl.hpp"
 #include "agent/io/shim/leftovers.hpp"
-#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/time_text.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 namespace {
@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 /// An earlier shim that is not to be kept ends its run within this, and then gives its lock back.
 constexpr Duration kLockPatience = 15s;
 constexpr Duration kGreetingPatience = 2s;
+constexpr Duration kAttachAgain = 500ms;
 constexpr std::size_t kExitsKept = 10;
 
 }  // namespace
@@ -45,6 +46,7 @@ asio::awaitable<void> Instance::Impl::launch() {
   stop_asked.reset();
   run_lines_lost = 0;
   stranger_told = false;
+  tells_requests = true;
   engine_port = settings.port;
   last_line.clear();
   started_text = iso8601(wall_now());
@@ -195,10 +197,28 @@ void Instance::Impl::end_run() {
   }
 }
 
+/// A shim may be silent for a while, as when the disk of its log hangs. Its engine serves on, and nothing can be started
+/// beside it: so it is asked until it answers, or has ended.
+asio::awaitable<bool> Instance::Impl::attach() {
+  for (bool told = false; !over; told = true) {
+    const bool attached = co_await shim->attach(files);
+    if (attached || over || !is_kept(files)) {
+      co_return attached;
+    }
+    if (!told) {
+      log.warn("an earlier agent's engine runs, but its shim does not answer; it is asked until it does",
+               {{"service", settings.name}, {"shim", lock_holder(files.lock)}});
+    }
+    ended.expires_after(kAttachAgain);
+    co_await ended.async_wait(kTok);
+  }
+  co_return false;
+}
+
 asio::awaitable<bool> Instance::Impl::take_over() {
   shim = std::make_unique<ShimClient>(parts.executor, handlers());
   found_run = true;
-  const bool attached = co_await shim->attach(files);
+  const bool attached = co_await attach();
   if (!attached) {
     found_run.reset();
     shim.reset();

@@ -2,8 +2,8 @@
 
 #include "agent/io/engine_probe.hpp"
 #include "agent/io/instance_impl.hpp"
-#include "agent/io/port_check.hpp"
 #include "common/core/duration_text.hpp"
+#include "common/io/port_check.hpp"
 
 namespace svc::agent {
 namespace {
@@ -182,10 +182,29 @@ asio::awaitable<std::optional<std::uint64_t>> Instance::Impl::gpu_memory() {
   co_return co_await parts.gpu.used_by(run_processes(parts.readings, run->shim));
 }
 
+/// The engine's own count is better than what its connections look like.
+asio::awaitable<void> Instance::Impl::ask_for_requests(InstanceLoad& now) {
+  if (!tells_requests || !machine.since_ready()) {
+    co_return;
+  }
+  const std::uint64_t number = run_number;
+  const auto told = co_await probe_requests(parts.client, engine(), settings.probe_timeout);
+  if (!present(number)) {
+    co_return;
+  }
+  if (told) {
+    now.in_flight = told->running ? told->running : now.in_flight;
+    now.queue = told->waiting;
+  } else if (told.error().code == Errc::not_found) {
+    tells_requests = false;
+  }
+}
+
 asio::awaitable<void> Instance::Impl::meter() {
   while (!over) {
     InstanceLoad now = run ? measure_load(parts.readings, run->shim, engine_port) : InstanceLoad{};
     now.gpu_memory_bytes = co_await gpu_memory();
+    co_await ask_for_requests(now);
     load = now;
     // At the same moments as the other services of this interval: they share a reading.
     const Duration interval = std::max<Duration>(settings.heartbeat_interval, kRequestsEvery);

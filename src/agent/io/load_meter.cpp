@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "agent/core/process_tree.hpp"
+#include "common/core/process_tree.hpp"
 
 namespace svc::agent {
 
@@ -18,6 +18,7 @@ InstanceLoad measure_load(SystemReadings& readings, pid_t shim, std::uint16_t en
   InstanceLoad load;
   if (const auto use = readings.port_use(engine_port)) {
     load.open_connections = use->connections;
+    load.in_flight = use->in_flight;
   }
   const auto processes = readings.below(shim);
   if (!processes.empty()) {

@@ -16,7 +16,7 @@
 
 namespace svc::agent {
 
-/// Does not ask for GPU memory. `shim`: the run's shim.
+/// Does not ask for GPU memory, nor the engine. `shim`: the run's shim.
 [[nodiscard]] InstanceLoad measure_load(SystemReadings& readings, pid_t shim, std::uint16_t engine_port);
 
 /// All processes of a run, for GpuMemory::used_by(): the ones that use a GPU are often children of the ranks.

@@ -10,10 +10,10 @@
 #include <system_error>
 #include <utility>
 
-#include "agent/io/shim/proc_scan.hpp"
-#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/hex_text.hpp"
 #include "common/core/percent_codec.hpp"
+#include "common/io/proc_scan.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 namespace {
@@ -62,6 +62,15 @@ Result<int> take_lock(const std::string& path) {
   Error taken = conflict("'" + path + "' is locked");
   taken.retryable = true;
   return taken;
+}
+
+bool is_kept(const RunFiles& files) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(files.socket, unknown)) return false;
+  const auto free = take_lock(files.lock);
+  if (free.has_error()) return free.error().code == Errc::conflict;
+  const UniqueFd released(*free);
+  return false;
 }
 
 void write_holder(int lock) {

@@ -5,10 +5,10 @@
 
 #include <utility>
 
-#include "agent/io/shim/unique_fd.hpp"
 #include "agent/io/shim/unix_path.hpp"
 #include "agent/io/shim_connection.hpp"
 #include "agent/io/shim_start.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 namespace {

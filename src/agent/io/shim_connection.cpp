@@ -4,8 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/io/shim/proc_scan.hpp"
 #include "agent/io/shim/seq_packet.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::agent {
 

@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/result.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 

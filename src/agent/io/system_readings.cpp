@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "agent/io/shim/proc_scan.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::agent {
 namespace {
@@ -41,11 +41,14 @@ std::optional<PortUse> SystemReadings::port_use(std::uint16_t port) {
   }
   PortUse use;
   if (tables_.connections) {
+    std::uint64_t in_flight = 0;
     for (const ConnectionFacts& connection : *tables_.connections) {
       if (connection.port != port) continue;
       ++use.connections;
       if (has_open_request(connection)) ++use.open_requests;
+      if (has_open_request(connection, kAnsweredForLoad)) ++in_flight;
     }
+    use.in_flight = in_flight;
     return use;
   }
   bool known = false;

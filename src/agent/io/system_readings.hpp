@@ -9,15 +9,16 @@
 #include <vector>
 
 #include "agent/core/connection_facts.hpp"
-#include "agent/core/process_tree.hpp"
-#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/clock.hpp"
+#include "common/core/process_tree.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 
 struct PortUse {
   std::uint64_t connections = 0;    ///< established
   std::uint64_t open_requests = 0;  ///< those of them for which has_open_request(); all, where the kernel tells no more
+  std::optional<std::uint64_t> in_flight;  ///< the same with kAnsweredForLoad; nullopt, where the kernel tells no more
 };
 
 /// Every answer may be `keep` old. One thread; never waits for anything but the kernel. A pass over /proc takes about 10 us for

@@ -33,9 +33,19 @@ std::string request_text(const HttpCall& call, const std::string& user_agent) {
   return text.append("\r\n").append(call.body);
 }
 
+/// What this process or machine is out of, which says nothing about the other side.
+bool out_of_resources(const error_code& ec) {
+  namespace errc = boost::system::errc;
+  return ec == errc::too_many_files_open || ec == errc::too_many_files_open_in_system ||
+         ec == errc::not_enough_memory || ec == errc::no_buffer_space || ec == errc::address_not_available;
+}
+
 Error connect_error(const std::string& to, const error_code& ec) {
   if (ec == asio::error::connection_refused) {
     return connect_failed("nothing listens on " + to, ec.message());
+  }
+  if (out_of_resources(ec)) {
+    return io_failed("cannot connect to " + to, ec.message());
   }
   return unavailable("cannot connect to " + to, ec.message());
 }

@@ -202,6 +202,8 @@ void add_log_options(OptionTable& options, LogSettings& settings) {
       .choice("log_format", settings.format, {"text", "json"}, "form of the lines")
       .text("log_file", settings.file, {.min = 0, .max = 4096},
             "log file beside stderr; its folder is created; empty for none")
+      .flag("log_stderr", settings.to_stderr,
+            "write the lines to stderr too; without it only what ends a start is there")
       .integer("log_max_bytes", settings.max_bytes, 0, 1'000'000'000'000,
                "size at which the log file is rotated; 0 for never")
       .integer("log_max_files", settings.max_files, 0, 1000, "rotated log files that are kept");

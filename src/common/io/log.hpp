@@ -89,7 +89,7 @@ struct LogSettings {
   bool to_stdout = false;
 };
 
-/// Declares log_level, log_format, log_file, log_max_bytes and log_max_files; the present values are the defaults.
+/// Declares log_level, log_format, log_file, log_stderr, log_max_bytes and log_max_files; the present values are the defaults.
 void add_log_options(OptionTable& options, LogSettings& settings);
 
 /// Is `settings.level` well formed? The option table has checked the rest. Error: one sentence that names the part.

@@ -18,6 +18,7 @@ asio::awaitable<ProbeOutcome> http_probe(HttpClient& client, std::string url, Du
   outcome.took = steady_now() - begun;
   if (!reply) {
     outcome.refused = reply.error().code == Errc::connect_failed;
+    outcome.unsent = reply.error().code == Errc::io_error;
     outcome.error = reply.error().to_string();
     co_return outcome;
   }

@@ -12,6 +12,7 @@ struct ProbeOutcome {
   bool healthy = false;
   int status = 0;        ///< of the answer; 0 when there was none
   bool refused = false;  ///< nothing listens there
+  bool unsent = false;   ///< this process was out of descriptors or ports: nothing was learned
   std::string url;
   std::string error;  ///< why not healthy, "" when healthy
   Duration took{};

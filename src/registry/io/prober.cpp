@@ -100,6 +100,9 @@ asio::awaitable<ProbeOutcome> Prober::probe_now(const ServiceEntry& entry) {
   const auto name = entry.stored.spec.name;
   const auto generation = entry.stored.generation;
   const auto outcome = co_await try_targets(probe_targets(entry.stored.spec, entry.facts));
+  if (outcome.unsent) {
+    co_return outcome;  // that this process is out of descriptors says nothing about the service
+  }
   (outcome.healthy ? metrics_.probes_good : metrics_.probes_bad).add();
   metrics_.probe_seconds.observe(std::chrono::duration<double>(outcome.took).count());
   log_.debug("probe", {{"name", name}, {"url", outcome.url}, {"healthy", outcome.healthy}, {"error", outcome.error}});

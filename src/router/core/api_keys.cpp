@@ -74,6 +74,12 @@ void read_digest(const json& item, JsonReader& reader, KeyDigest& digest) {
   digest = digest_of(text);
 }
 
+/// 0 would be taken for "none at all" by whoever writes it, and for "no limit" by whoever reads it.
+void read_limit(const json& item, JsonReader& reader, const char* name, double& limit) {
+  reader.number(name, limit, 0, kMaxPerMinute);
+  if (given(item, name) && limit <= 0) reader.fail(name, "must be above 0 (leave it out for no limit)");
+}
+
 std::optional<Error> read_key(const json& item, const std::string& path, ApiKey& key) {
   JsonReader reader(item, path);
   if (auto error = reader.error()) return error;
@@ -89,8 +95,8 @@ std::optional<Error> read_key(const json& item, const std::string& path, ApiKey&
     if (key.models.empty()) reader.fail("models", "must name a model (leave it out to allow all)");
   }
   std::sort(key.models.begin(), key.models.end());
-  reader.number("requests_per_minute", key.requests_per_minute, 0, kMaxPerMinute);
-  reader.number("tokens_per_minute", key.tokens_per_minute, 0, kMaxPerMinute);
+  read_limit(item, reader, "requests_per_minute", key.requests_per_minute);
+  read_limit(item, reader, "tokens_per_minute", key.tokens_per_minute);
   if (given(item, "priority")) {
     const auto known =
         item["priority"].is_string() ? parse_priority(item["priority"].get_ref<const std::string&>()) : std::nullopt;

@@ -41,7 +41,7 @@ constexpr Facts facts_of(FailureReason reason) {
     case FailureReason::upstream_tls_failed: return {"upstream_tls_failed", 502, kServer};
     case FailureReason::upstream_reset: return {"upstream_reset", 502, kServer};
     case FailureReason::upstream_timeout: return {"upstream_timeout", 504, kServer};
-    case FailureReason::upstream_hung: return {"upstream_hung", 504, kServer};
+    case FailureReason::upstream_hung: return {"upstream_hung", 0, kServer};
     case FailureReason::upstream_protocol_error: return {"upstream_protocol_error", 502, kServer};
     case FailureReason::upstream_cut: return {"upstream_cut", 0, kServer};
     case FailureReason::total_timeout: return {"total_timeout", 504, kServer};

@@ -32,7 +32,7 @@ enum class FailureReason : std::uint8_t {
   upstream_tls_failed,       ///< 502
   upstream_reset,            ///< closed before the first byte; 502
   upstream_timeout,          ///< no first byte, or silence in the middle, for proxy_timeout; 504
-  upstream_hung,             ///< declared hung before the first byte; 504
+  upstream_hung,             ///< declared hung before the first byte: the request went elsewhere; never an answer
   upstream_protocol_error,   ///< malformed answer; 502
   upstream_cut,              ///< the answer broke off in the middle; no status, the connection is closed
   total_timeout,             ///< proxy_total_timeout; 504 before the first byte, else closed

@@ -98,7 +98,7 @@ bool Fleet::set_static(std::vector<UpstreamSpec> specs) {
       shadowed_.insert_or_assign(spec.name, hidden->second.spec);
     }
     changed |= put(std::move(spec));
-    known_ = true;
+    known_ = known_ || !settings_.has_registry;
   }
   for (auto member = members_.begin(); member != members_.end();) {
     const auto next = std::next(member);

@@ -20,7 +20,8 @@ struct FleetSettings {
   Duration removal_grace{std::chrono::seconds(60)};
   std::uint32_t max_concurrency = 0;  ///< for those that state none
   bool honour_stated_concurrency = false;
-  std::size_t threads = 1;  ///< data threads, for the counters of UpstreamLive
+  std::size_t threads = 1;    ///< data threads, for the counters of UpstreamLive
+  bool has_registry = false;  ///< there is one to hear from: static services alone are not the whole picture
 };
 
 class Fleet {
@@ -46,7 +47,9 @@ class Fleet {
 
   /// For RoutingTable::build; by name.
   [[nodiscard]] std::vector<Upstream> upstreams() const;
-  [[nodiscard]] bool known() const { return known_; }  ///< anything was ever learned: static, view or registry
+  /// It is known which models there are: the registry was heard or its kept view read, or there are static services and
+  /// no registry.
+  [[nodiscard]] bool known() const { return known_; }
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   /// Those that a registry gave, for the view on disk.
   [[nodiscard]] std::vector<UpstreamSpec> registry_specs() const;

@@ -23,7 +23,7 @@ bool HungWatch::look(TimePoint now, std::uint32_t in_flight, TimePoint last_hear
 
 HungWatch::Step HungWatch::probed(TimePoint now, HungAnswer answer, std::uint32_t in_flight, TimePoint last_heard) {
   const bool quiet = in_flight > 0 && last_heard <= asked_;
-  if (quiet && answer == HungAnswer::refused) {
+  if (quiet && (answer == HungAnswer::refused || answer == HungAnswer::unwell)) {
     asking_ = false;
     return Step::hung;
   }

@@ -1,7 +1,9 @@
 // Finds out that an upstream hangs: it took requests, says nothing, and does not answer a probe either. Long silence
 // alone proves nothing (an answer that is not a stream may take minutes), so silence only makes us ask; two questions
 // in a row without an answer are the proof. With the defaults, 500 ms of silence and 1 s for each probe, that is
-// known in less than 3 s. Pure; one object per upstream.
+// known in less than 3 s. An engine whose work has stopped may live on and say so (InfiniLM: /health is 503, and its
+// requests never end): that, when its ordinary probes have taken it out for it, is proof as well. Pure; one object per
+// upstream.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +19,8 @@ struct HungRules {
 };
 
 enum class HungAnswer : std::uint8_t {
-  answered,   ///< with any status: it lives
+  answered,   ///< it lives
+  unwell,     ///< its ordinary probes have taken it out, and it says again that it cannot work
   timed_out,  ///< nothing came
   refused,    ///< nothing listens there any more
   failed,     ///< something else; the ordinary probes judge it

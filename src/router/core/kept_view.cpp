@@ -47,6 +47,8 @@ void append_spec(std::string& out, const UpstreamSpec& spec) {
   append_number(out, "max_fails", spec.max_fails);
   append_number(out, "fail_timeout_ns", spec.fail_timeout.count());
   append_number(out, "max_concurrency", spec.max_concurrency);
+  append_number(out, "kv_cache_tokens", static_cast<std::int64_t>(spec.kv_cache_tokens));
+  append_number(out, "prefill_rate", static_cast<std::int64_t>(spec.prefill_rate));
   append_text(out, "cache_type", spec.cache_type);
   append_text(out, "incarnation", spec.incarnation);
   append_flag(out, "tls", spec.tls);
@@ -80,6 +82,8 @@ Result<UpstreamSpec> read_spec(const json& item, const std::string& path) {
   reader.integer("fail_timeout_ns", fail_timeout, 1, Duration(std::chrono::hours(24)).count());
   spec.fail_timeout = Duration(fail_timeout);
   reader.integer("max_concurrency", spec.max_concurrency, 0, 1'000'000);
+  reader.integer("kv_cache_tokens", spec.kv_cache_tokens, 0, std::int64_t{1} << 62);
+  reader.number("prefill_rate", spec.prefill_rate, 0, 1e18);
   reader.text("cache_type", spec.cache_type, {0, 16});
   reader.text("incarnation", spec.incarnation, {0, 4096, true});
   reader.flag("tls", spec.tls);

@@ -72,7 +72,9 @@ Usage find_usage(std::string_view text) {
     if (!prompt && !completion) continue;
     usage.prompt_tokens = prompt.value_or(0);
     usage.completion_tokens = completion.value_or(0);
-    usage.cached_tokens = integer_of(object, "\"cached_tokens\"").value_or(0);
+    const auto cached = integer_of(object, "\"cached_tokens\"");
+    usage.cached_tokens = cached.value_or(0);
+    usage.cached_known = cached.has_value();
     usage.known = true;
     return usage;
   }

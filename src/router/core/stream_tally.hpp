@@ -13,6 +13,7 @@ struct Usage {
   std::uint64_t completion_tokens = 0;
   std::uint64_t cached_tokens = 0;  ///< usage.prompt_tokens_details.cached_tokens
   bool known = false;
+  bool cached_known = false;  ///< cached_tokens was stated
 };
 
 class StreamTally {

@@ -9,7 +9,7 @@
 namespace svc::router {
 namespace {
 
-constexpr std::size_t kTexts = 7;
+constexpr std::size_t kTexts = 9;
 constexpr std::size_t kMaxTextBytes = 4096;     // of one value; a target may be longer than anybody wants to read
 constexpr std::size_t kBlockBytes = 64 * 1024;  // of one write
 constexpr auto kBatchTime = std::chrono::milliseconds(50);
@@ -18,7 +18,8 @@ constexpr std::string_view kName = "access";
 /// How a record lies in a lane: this, and then its texts.
 struct Packed {
   std::int64_t when_us;
-  std::int64_t queue_ns, first_byte_ns, total_ns;
+  std::int64_t queue_ns, first_byte_ns, total_ns, predicted_ns;
+  double matched_tokens, candidates;
   std::uint64_t bytes_in, bytes_out, prompt_tokens, completion_tokens;
   std::array<std::uint16_t, kTexts> lengths;
   std::int32_t status;
@@ -28,7 +29,8 @@ struct Packed {
 };
 
 std::array<std::string_view, kTexts> texts_of(const AccessRecord& record) {
-  return {record.request_id, record.client, record.key_name, record.method, record.path, record.model, record.upstream};
+  return {record.request_id, record.client,   record.key_name, record.method, record.path,
+          record.model,      record.upstream, record.priority, record.prefix};
 }
 
 /// Reads one record off the front of `in`.
@@ -37,9 +39,9 @@ AccessRecord unpack(std::string_view& in, WallTime& when) {
   std::memcpy(&packed, in.data(), sizeof packed);
   in.remove_prefix(sizeof packed);
   AccessRecord record;
-  const std::array<std::string_view*, kTexts> texts = {&record.request_id, &record.client, &record.key_name,
-                                                       &record.method,     &record.path,   &record.model,
-                                                       &record.upstream};
+  const std::array<std::string_view*, kTexts> texts = {&record.request_id, &record.client,   &record.key_name,
+                                                       &record.method,     &record.path,     &record.model,
+                                                       &record.upstream,   &record.priority, &record.prefix};
   for (std::size_t i = 0; i < kTexts; ++i) {
     *texts[i] = in.substr(0, packed.lengths[i]);
     in.remove_prefix(packed.lengths[i]);
@@ -48,6 +50,9 @@ AccessRecord unpack(std::string_view& in, WallTime& when) {
   record.queue_time = Duration(packed.queue_ns);
   record.first_byte = Duration(packed.first_byte_ns);
   record.total = Duration(packed.total_ns);
+  record.predicted = Duration(packed.predicted_ns);
+  record.matched_tokens = packed.matched_tokens;
+  record.candidates = packed.candidates;
   record.bytes_in = packed.bytes_in;
   record.bytes_out = packed.bytes_out;
   record.prompt_tokens = packed.prompt_tokens;
@@ -98,6 +103,13 @@ void append_access_line(std::string& out, WallTime when, const AccessRecord& rec
   text("upstream", record.upstream);
   count("attempts", record.attempts);
   time("queue_ms", record.queue_time);
+  text("priority", record.priority);
+  time("predicted_ttft_ms", record.predicted);
+  if (record.matched_tokens >= 0) {
+    fields.emplace_back("matched_tokens", static_cast<std::uint64_t>(record.matched_tokens));
+    fields.emplace_back("candidates", static_cast<std::uint64_t>(record.candidates));
+  }
+  text("prefix", record.prefix);
   time("ttft_ms", record.first_byte);
   time("total_ms", record.total);
   fields.emplace_back("bytes_in", record.bytes_in);
@@ -143,6 +155,9 @@ void AccessLog::push(std::size_t lane_index, const AccessRecord& record) {
   packed.queue_ns = record.queue_time.count();
   packed.first_byte_ns = record.first_byte.count();
   packed.total_ns = record.total.count();
+  packed.predicted_ns = record.predicted.count();
+  packed.matched_tokens = record.matched_tokens;
+  packed.candidates = record.candidates;
   packed.bytes_in = record.bytes_in;
   packed.bytes_out = record.bytes_out;
   packed.prompt_tokens = record.prompt_tokens;

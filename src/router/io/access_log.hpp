@@ -34,6 +34,10 @@ struct AccessRecord {
   Duration queue_time{-1}, first_byte{-1}, total{-1};
   std::uint64_t bytes_in = 0, bytes_out = 0;  ///< of bodies
   std::uint64_t prompt_tokens = 0, completion_tokens = 0;
+  double matched_tokens = -1, candidates = 0;  ///< of a choice by prefix: estimates; -1 = there was none
+  Duration predicted{-1};                      ///< the same: time to the first byte
+  std::string_view priority;
+  std::string_view prefix;  ///< hashes of the prompt's beginning, for replays
   bool stream = false;
 };
 

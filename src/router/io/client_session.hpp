@@ -30,6 +30,7 @@
 #include "router/io/byte_buffer.hpp"
 #include "router/io/control_port.hpp"
 #include "router/io/exchange.hpp"
+#include "router/io/prefix_book.hpp"
 #include "router/io/transport.hpp"
 #include "router/io/upstream_connection.hpp"
 
@@ -125,6 +126,8 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   // session_prefix.cpp
   [[nodiscard]] PickResult choose_upstream(double& seconds);  ///< `seconds`: of prefill, when it has to wait
   [[nodiscard]] std::function<bool()> readiness();
+  [[nodiscard]] PrefixAsk prefix_ask() const;
+  [[nodiscard]] double own_seconds();
   void take_priority(const RequestHead& head);
   void prompt_sent();
   void prompt_done();
@@ -154,6 +157,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   bool moved_on_503();
   bool relay(std::string_view data, bool with_head);
   void upstream_ended(bool orderly);
+  [[nodiscard]] bool ended_whole() const;
   void answer_complete();
   void answer_cut(FailureReason reason);
   void note_piece(std::string_view content);

@@ -59,9 +59,9 @@ ControlPlane::Impl::Impl(asio::io_context& io, RouterSettings with, ControlParts
 
 Result<ControlPlane::Impl::Secrets> ControlPlane::Impl::load_secrets(const RouterSettings& settings) {
   Secrets secrets;
-  auto registry_tls = make_client_tls({"", "", settings.tls.ca});
+  auto registry_tls = make_client_tls(settings.tls);
   if (!registry_tls) return registry_tls.error();
-  auto upstream_tls = make_client_tls({"", "", settings.tls.ca});
+  auto upstream_tls = make_client_tls(settings.tls);
   if (!upstream_tls) return upstream_tls.error();
   if (!settings.upstream_tls_verify) (*upstream_tls)->set_verify_mode(asio::ssl::verify_none);
   auto token = read_token_file(settings.registry_token_file);
@@ -158,6 +158,7 @@ asio::awaitable<void> ControlPlane::Impl::maintain() {
     if (fleet.sweep(steady_now())) fleet_changed();
     if (table->ramping()) request_table();
     if (view_file) view_file->tick(fleet);
+    look_for_stalls(steady_now());
   }
 }
 

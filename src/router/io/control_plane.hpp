@@ -20,6 +20,7 @@ namespace svc::router {
 
 class AccessLog;
 class OutlierBoard;
+class PrefixBook;
 class RoutingTable;
 class WaitQueues;
 struct RouterSettings;
@@ -35,6 +36,7 @@ struct ControlParts {
   WaitQueues* queues = nullptr;
   OutlierBoard* outliers = nullptr;       ///< never null: good probes are noted there
   const AccessLog* access_log = nullptr;  ///< for its metric; may be null
+  PrefixBook* prefix = nullptr;           ///< may be null
 };
 
 class ControlPlane : public ControlPort {

@@ -49,6 +49,9 @@ struct ControlPlane::Impl {
   void request_table();
   void make_table();
   void wake_waiting();
+  /// Takes out those whose answers have stopped making progress, and tells the registry.
+  void look_for_stalls(TimePoint now);
+  asio::awaitable<void> report_unhealthy(std::string name);
 
   // control_view.cpp
   [[nodiscard]] FleetSettings fleet_settings() const;
@@ -93,6 +96,7 @@ struct ControlPlane::Impl {
   bool wake_due = false;
   TimePoint table_made{};
   std::uint64_t revision = 0;
+  std::uint64_t stalls = 0;
   std::shared_ptr<const RoutingTable> table;
   TaskGroup tasks;  ///< last: tasks refer to all of the above
 };

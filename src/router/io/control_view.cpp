@@ -9,6 +9,7 @@ FleetSettings ControlPlane::Impl::fleet_settings() const {
   fleet_rules.max_concurrency = settings.max_concurrency;
   fleet_rules.honour_stated_concurrency = settings.honour_stated_concurrency;
   fleet_rules.threads = std::max<std::size_t>(parts.threads.size(), 1);
+  fleet_rules.has_registry = !settings.registry_url.empty();
   return fleet_rules;
 }
 
@@ -95,6 +96,8 @@ ControlView ControlPlane::Impl::view() const {
   shown.threads = parts.threads;
   shown.queues = parts.queues;
   shown.access_log = parts.access_log;
+  shown.prefix = parts.prefix;
+  shown.stalls = stalls;
   shown.note = [this](const UpstreamLive& live) { return monitor.note(live); };
   return shown;
 }

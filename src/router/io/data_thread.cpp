@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/core/hex_text.hpp"
+#include "router/io/listener.hpp"
 
 namespace svc::router {
 namespace {
@@ -16,6 +17,9 @@ using namespace std::chrono_literals;
 constexpr Duration kTick = 1s;
 constexpr Duration kHeldTick = std::chrono::milliseconds(50);
 constexpr std::size_t kSpareBytes = 16U << 20U;
+// A round trip to most clients: what they have begun is completed before the port is closed. Not longer, since half of
+// those that want to begin meanwhile have to try again, a second later.
+constexpr Duration kLastHandshakes = 20ms;
 
 }  // namespace
 
@@ -114,6 +118,17 @@ UpstreamPool& DataThread::pool_of(const Upstream& upstream) {
   return *pool;
 }
 
+bool DataThread::close_idle_upstreams() {
+  bool any = false;
+  for (const auto& pool : pools_) {
+    if (pool != nullptr && pool->idle() > 0) {
+      any = true;
+      pool->trim(TimePoint::max());
+    }
+  }
+  return any;
+}
+
 void DataThread::take_buffer(ByteBuffer& buffer, std::size_t capacity) {
   for (auto spare = spare_.rbegin(); spare != spare_.rend(); ++spare) {
     if (spare->capacity() >= capacity && spare->capacity() / 4 <= capacity) {
@@ -178,16 +193,29 @@ void DataThread::on_held_tick(TimePoint now) {
 
 void DataThread::drain(Duration idle_grace, std::function<void()> done) {
   loop_.post([this, idle_grace, done = std::move(done)] {
-    if (listener_ >= 0) {
-      accept_some();  // whose handshake is complete was promised an answer
-    }
     draining_ = true;
     idle_grace_time_ = idle_grace;
     drained_ = done;
-    close_listener();
     loop_.timers().set(idle_grace_, loop_.now() + idle_grace);
-    check_drained();
+    if (listener_ < 0) {
+      check_drained();
+      return;
+    }
+    refuse_handshakes(listener_);
+    if (idle_grace > kLastHandshakes) {
+      loop_.timers().set(last_handshakes_, loop_.now() + kLastHandshakes);
+    } else {
+      on_last_handshakes(loop_.now());
+    }
   });
+}
+
+/// Whose handshake is complete was promised an answer.
+void DataThread::on_last_handshakes(TimePoint) {
+  while (accept_some()) {
+  }
+  close_listener();
+  check_drained();
 }
 
 void DataThread::on_idle_grace_over(TimePoint) {
@@ -228,7 +256,7 @@ void DataThread::take_up_due() {
 }
 
 void DataThread::check_drained() {
-  if (draining_ && sessions_.empty() && drained_) {
+  if (draining_ && listener_ < 0 && sessions_.empty() && drained_) {
     std::exchange(drained_, nullptr)();
   }
 }

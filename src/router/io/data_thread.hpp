@@ -58,6 +58,8 @@ class DataThread {
   [[nodiscard]] ThreadStats& counters() { return stats_; }
   [[nodiscard]] std::size_t index() const { return index_; }
   UpstreamPool& pool_of(const Upstream& upstream);
+  /// Gives the descriptors of all kept connections back; false: there were none.
+  bool close_idle_upstreams();
   std::uint64_t random();
   /// Memory for a large body, out of what earlier ones gave back: fresh pages cost more than reading into them.
   void take_buffer(ByteBuffer& buffer, std::size_t capacity);
@@ -91,12 +93,13 @@ class DataThread {
     DataThread& thread_;
   };
   void run();
-  void accept_some();
+  bool accept_some();  ///< true: more may wait
   void welcome(int fd, const IpAddress& peer);
   void pause_accepting();
   void on_tick(TimePoint now);
   void on_held_tick(TimePoint now);
   void on_idle_grace_over(TimePoint now);
+  void on_last_handshakes(TimePoint now);
   void take_up_due();
   static constexpr int kCrowd = 64;
   void check_drained();
@@ -130,6 +133,7 @@ class DataThread {
   MemberTimer<DataThread, &DataThread::on_tick> tick_{*this};
   MemberTimer<DataThread, &DataThread::on_held_tick> held_tick_{*this};
   MemberTimer<DataThread, &DataThread::on_idle_grace_over> idle_grace_{*this};
+  MemberTimer<DataThread, &DataThread::on_last_handshakes> last_handshakes_{*this};
   std::thread thread_;
 };
 

@@ -33,7 +33,7 @@ void ClientConnections::leave(const IpAddress& client) {
   }
 }
 
-void DataThread::accept_some() {
+bool DataThread::accept_some() {
   for (int i = 0; i < kAcceptsAtOnce; ++i) {
     IpAddress peer = IpAddress::v4({});
     const int fd = accept_connection(listener_, peer);
@@ -47,8 +47,9 @@ void DataThread::accept_some() {
     if (errno != EAGAIN && errno != EWOULDBLOCK) {
       pause_accepting();
     }
-    return;
+    return false;
   }
+  return true;
 }
 
 void DataThread::welcome(int fd, const IpAddress& peer) {

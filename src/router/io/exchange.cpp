@@ -35,7 +35,9 @@ void Exchange::reset() {
   }
   load = {};
   answer_whole = false;
-  prompt_tokens = matched_tokens = score = 0;
+  prompt_tokens = matched_tokens = 0;
+  candidates = 0;
+  prefix.clear();
   predicted_wait = -1;
   request.clear();
   if (request.capacity() > kKeptRequestBytes) {
@@ -60,7 +62,7 @@ void Exchange::reset() {
   left = 0;
   chunks = ChunkRelay();
   tally = StreamTally();
-  event_stream = false;
+  event_stream = plain_events = false;
   answer_begun = false;
   close_delimited = false;
   client_chunked = false;

@@ -57,7 +57,8 @@ struct Exchange {
   LoadTicket load;                                                    ///< of the present attempt
   bool answer_whole = false;                                          ///< all of the present attempt's answer came
   double prompt_tokens = 0, matched_tokens = 0, predicted_wait = -1;  ///< of the last choice by prefix; -1 = none
-  double score = 0;
+  std::size_t candidates = 0;
+  std::string prefix;  ///< of the shape, for the access log
   WaitQueues::Ticket ticket;
   bool waiting = false;  ///< in the queue
 
@@ -69,6 +70,7 @@ struct Exchange {
   ChunkRelay chunks;
   StreamTally tally;
   bool event_stream = false;
+  bool plain_events = false;     ///< an event stream that is not compressed: it can be read, and an event put behind it
   bool answer_begun = false;     ///< the client was sent bytes of it
   bool close_delimited = false;  ///< the client knows the end by the end of the connection
   bool client_chunked = false;

@@ -69,6 +69,28 @@ void ExpositionText::value(std::string_view labels, const TimeSum& times) {
   text_ += '\n';
 }
 
+void ExpositionText::value(std::string_view labels, std::span<const double> bounds,
+                           std::span<const std::uint64_t> counts, double sum) {
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    below += counts[i];
+    std::string number = "+Inf";
+    if (i < bounds.size()) {
+      number.clear();
+      append_json_double(number, bounds[i]);
+    }
+    begin("_bucket", labels, label("", "le", number));
+    append_json_int(text_, below);
+    text_ += '\n';
+  }
+  begin("_sum", labels);
+  append_json_double(text_, sum);
+  text_ += '\n';
+  begin("_count", labels);
+  append_json_int(text_, below);
+  text_ += '\n';
+}
+
 std::string label(std::string_view before, std::string_view key, std::string_view value) {
   std::string text(before);
   if (!text.empty()) text += ',';

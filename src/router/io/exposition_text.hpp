@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ class ExpositionText {
   void value(std::string_view labels, std::uint64_t number);
   void value(std::string_view labels, std::int64_t number);
   void value(std::string_view labels, const TimeSum& times);
+  /// Of a histogram: `counts` has one more than `bounds`, for what is above the last.
+  void value(std::string_view labels, std::span<const double> bounds, std::span<const std::uint64_t> counts,
+             double sum);
 
   [[nodiscard]] std::string take() { return std::move(text_); }
 

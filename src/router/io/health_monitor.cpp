@@ -169,10 +169,16 @@ asio::awaitable<void> HealthMonitor::probe(WatchedPtr watched) {
   watched->probing = false;
   --probing_;
   probing_out_ -= out ? 1U : 0U;
-  if (!watched->gone && watched->has_address && !stopped_) conclude(*watched, finding);
+  if (watched->gone || !watched->has_address || stopped_) co_return;
+  if (finding) {
+    conclude(*watched, *finding);
+  } else {
+    watched->next_probe = steady_now() + jittered(rules_.health.recovery_interval, random_());
+  }
 }
 
-asio::awaitable<HealthMonitor::Finding> HealthMonitor::examine(MonitorTarget target) {
+/// nullopt: the probe could not be sent, so nothing is known.
+asio::awaitable<std::optional<HealthMonitor::Finding>> HealthMonitor::examine(MonitorTarget target) {
   auto outcome = co_await http_probe(client_, target.url(rules_.path), rules_.timeout);
   Finding finding{ProbeFinding::good, "", outcome.took};
   if (outcome.healthy) co_return finding;
@@ -182,6 +188,7 @@ asio::awaitable<HealthMonitor::Finding> HealthMonitor::examine(MonitorTarget tar
       if (outcome.status > 0 && outcome.status < 500) co_return finding;
     }
   }
+  if (outcome.unsent) co_return std::nullopt;
   finding.error = outcome.url + ": " + outcome.error;
   finding.finding = outcome.refused ? ProbeFinding::refused : ProbeFinding::bad;
   const bool silent = outcome.status == 0 && !outcome.refused;
@@ -189,7 +196,7 @@ asio::awaitable<HealthMonitor::Finding> HealthMonitor::examine(MonitorTarget tar
     ++target.endpoint.port;
     target.tls = false;
     const auto agent = co_await http_probe(client_, target.url("/health"), rules_.timeout);
-    if (!agent.healthy) {
+    if (!agent.healthy && !agent.unsent) {
       finding.finding = ProbeFinding::refused;
       finding.error += "; its agent: " + agent.error;
     }
@@ -205,6 +212,13 @@ asio::awaitable<void> HealthMonitor::ask_if_hung(WatchedPtr watched) {
   while (step == HungWatch::Step::ask_again) {
     const auto outcome = co_await http_probe(client_, watched->target.url(rules_.path), timeout);
     auto answer = HungAnswer::answered;
+    if (outcome.status >= 500 && !has_no_health_page(outcome.status)) {
+      watched->next_probe = {};  // it is for the ordinary probes to take it out, and soon
+      // One that the registry knows to be draining may say so, and finish what it has.
+      const bool draining = !live->serving.load(std::memory_order_relaxed);
+      if (watched->judge.verdict() == ProbeVerdict::down && !draining) answer = HungAnswer::unwell;
+      error = outcome.error;
+    }
     if (outcome.status == 0) {
       answer = outcome.took >= timeout ? HungAnswer::timed_out : HungAnswer::failed;
       answer = outcome.refused ? HungAnswer::refused : answer;
@@ -219,7 +233,7 @@ asio::awaitable<void> HealthMonitor::ask_if_hung(WatchedPtr watched) {
   watched->judge.declare_hung();
   watched->note.error = error;
   live->verdict = ProbeVerdict::hung;
-  log_.warn("an instance hangs: it has requests, is silent and answers no probe",
+  log_.warn("an instance hangs: it has requests, is silent and fails its probes",
             {{"name", watched->target.name},
              {"url", watched->target.url("")},
              {"in_flight", live->in_flight.load(std::memory_order_relaxed)},

@@ -97,7 +97,7 @@ class HealthMonitor {
   void look_at_ejection(Watched& watched, TimePoint now);
   void start_due(TimePoint now);
   asio::awaitable<void> probe(WatchedPtr watched);
-  asio::awaitable<Finding> examine(MonitorTarget target);
+  asio::awaitable<std::optional<Finding>> examine(MonitorTarget target);
   asio::awaitable<void> ask_if_hung(WatchedPtr watched);
   void conclude(Watched& watched, const Finding& finding);
   void note_change(Watched& watched, ProbeVerdict before);

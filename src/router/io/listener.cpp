@@ -1,10 +1,12 @@
 #include "router/io/listener.hpp"
 
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <iterator>
 
 #include "router/io/socket_address.hpp"
 
@@ -33,6 +35,20 @@ int open_listener(const IpAddress& address, std::uint16_t port, int backlog) {
 }
 
 void close_listener(int fd) { ::close(fd); }
+
+void refuse_handshakes(int fd) {
+  // A socket filter sees a segment from its TCP header on; byte 13 has the flags.
+  constexpr std::uint32_t kFlags = 13;
+  constexpr std::uint32_t kSyn = 0x02;
+  constexpr std::uint32_t kAck = 0x10;
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlags),      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSyn | kAck),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSyn, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, ~std::uint32_t{0}),
+  };
+  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+}
 
 std::uint16_t bound_port(int fd) {
   sockaddr_storage address{};

@@ -98,7 +98,8 @@ OwnAnswer OwnPages::health(const ControlView& view) const {
 
 OwnAnswer OwnPages::ready(const ControlView& view) const {
   if (view.draining) return json_answer({{"ready", false}, {"reason", "draining"}}, 503);
-  if (!view.table->view_known()) return json_answer({{"ready", false}, {"reason", "view_not_ready"}}, 503);
+  const bool nobody = !view.table->view_known() && view.table->upstreams().empty();
+  if (nobody) return json_answer({{"ready", false}, {"reason", "view_not_ready"}}, 503);
   return json_answer({{"ready", true}});
 }
 

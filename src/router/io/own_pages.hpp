@@ -22,6 +22,7 @@
 #include "router/core/traffic_stats.hpp"
 #include "router/io/control_port.hpp"
 #include "router/io/health_monitor.hpp"
+#include "router/io/prefix_book.hpp"
 
 namespace svc::router {
 
@@ -51,6 +52,8 @@ struct ControlView {
   std::span<const ThreadStats* const> threads;
   const WaitQueues* queues = nullptr;
   const AccessLog* access_log = nullptr;
+  PrefixBook* prefix = nullptr;
+  std::uint64_t stalls = 0;                                   ///< instances that were found to make no progress
   std::function<const ProbeNote*(const UpstreamLive&)> note;  ///< never empty
 };
 
@@ -73,6 +76,11 @@ class OwnPages {
   OwnAnswer models(const ControlView& view);
   OwnAnswer model(std::string_view encoded_id, const ControlView& view);
   OwnAnswer explain(const OwnRequest& request, const ControlView& view) const;
+  // own_pages_explain_prefix.cpp
+  static OwnAnswer explain_sent(const std::string& request_id, const ControlView& view);
+  static std::vector<PrefixBook::Opinion> opinions(const Group& group, const PickContext& context,
+                                                   std::string_view prompt, std::string_view key,
+                                                   const ControlView& view);
   const std::vector<ModelEntry>& model_entries(const ControlView& view);
 
   /// Clients ask for the models often, and the objects lie in the metadata of every instance.

@@ -39,6 +39,7 @@ ordered_json candidate_json(const Upstream& upstream, const ControlView& view) {
 OwnAnswer OwnPages::explain(const OwnRequest& request, const ControlView& view) const {
   const QueryString query(request.query);
   const auto text = [&query](const char* name) { return query.get(name).value_or(""); };
+  if (const auto id = query.get("request_id")) return explain_sent(*id, view);
   const std::string model = text("model");
   const std::string key = query.get("key").value_or(request.session_header);
   const std::string client = query.get("client").value_or(request.client_address);
@@ -61,9 +62,16 @@ OwnAnswer OwnPages::explain(const OwnRequest& request, const ControlView& view) 
                     {"reason", nullptr},
                     {"method", nullptr}};
   if (group == nullptr) {
-    json["reason"] = view.table->view_known() ? "no instance serves the model" : "no instance is known yet";
+    json["reason"] =
+        view.table->view_known() ? "no instance serves the model" : "it is not known yet which instances there are";
     json["candidates"] = ordered_json::array();
     return json_answer(json);
+  }
+  const auto all = opinions(*group, context, text("prompt"), text("key"), view);
+  PrefixScores scores;
+  if (!all.empty()) {
+    scores.take(all);
+    context.prefix = &scores;
   }
   const auto picked = preview(*group, view.table->settings(), context);
   json["method"] = to_string(group->method);
@@ -80,7 +88,16 @@ OwnAnswer OwnPages::explain(const OwnRequest& request, const ControlView& view) 
   json["text_bytes"] = context.text_bytes;
   ordered_json candidates = ordered_json::array();
   for (const auto* list : {&group->primaries, &group->backups}) {
-    for (const Upstream* upstream : *list) candidates.push_back(candidate_json(*upstream, view));
+    for (const Upstream* upstream : *list) {
+      candidates.push_back(candidate_json(*upstream, view));
+      if (const auto* appraisal = scores.of(upstream->live->slot)) {
+        auto& json_of = candidates.back();
+        json_of["matched_tokens"] = static_cast<std::int64_t>(appraisal->matched);
+        json_of["predicted_wait_seconds"] = appraisal->wait;
+        json_of["score"] = appraisal->score;
+        json_of["open"] = appraisal->open;
+      }
+    }
   }
   json["candidates"] = std::move(candidates);
   return json_answer(json);

@@ -8,6 +8,7 @@ namespace {
 LaneSpec lane_spec(const UpstreamSpec& spec, const PrefixSettings& settings) {
   LaneSpec lane;
   lane.kv_tokens = spec.kv_cache_tokens > 0 ? spec.kv_cache_tokens : settings.kv_cache_tokens;
+  lane.kv_stated = spec.kv_cache_tokens > 0;
   // Weights are somebody's guess of relative speeds: a start for what is learned.
   lane.prefill_rate = spec.prefill_rate > 0
                           ? spec.prefill_rate
@@ -59,6 +60,7 @@ PrefixChoice PrefixBook::choose(PrefixAsk ask) {
   score(ask);
   ask.context.prefix = &scores_;
   PrefixChoice choice;
+  choice.candidates = scores_.size();
   choice.picked = pick(*ask.group, *ask.settings, ask.context);
   const Upstream* upstream = choice.picked.upstream;
   if (upstream == nullptr && choice.picked.problem == PickProblem::all_busy) {
@@ -70,8 +72,56 @@ PrefixChoice PrefixBook::choose(PrefixAsk ask) {
   choice.appraisal = *appraisal;
   if (choice.picked.upstream != nullptr) {
     choice.ticket = policy_.sent(upstream->live->slot, *appraisal, ask.streams, ask.context.now);
+    remember(ask, choice);
   }
   return choice;
+}
+
+void PrefixBook::remember(const PrefixAsk& ask, const PrefixChoice& choice) {
+  prompt_tokens_ += choice.appraisal.burden.tokens;
+  matched_tokens_ += choice.appraisal.matched;
+  if (!choice.ticket || ask.request_id.empty()) return;
+  auto& decision = decisions_[choice.ticket.id % kDecisions];
+  decision.id = choice.ticket.id;
+  decision.request_id.assign(ask.request_id);
+  decision.model.assign(ask.model);
+  decision.chosen = choice.picked.upstream->spec.name;
+  decision.prompt_tokens = choice.appraisal.burden.tokens;
+  decision.began = ask.began;
+  decision.held = std::chrono::duration<double>(ask.context.now - ask.began).count();
+  decision.first_byte = -1;
+  std::size_t count = 0;
+  for (const auto* list : {&ask.group->primaries, &ask.group->backups}) {
+    for (const auto* upstream : *list) {
+      const auto* appraisal = scores_.of(upstream->live->slot);
+      if (appraisal == nullptr || count == PrefixDecision::kMostShown) continue;
+      if (count == decision.candidates.size()) decision.candidates.emplace_back();
+      auto& candidate = decision.candidates[count++];
+      candidate.name = upstream->spec.name;
+      candidate.matched_tokens = appraisal->matched;
+      candidate.wait = appraisal->wait;
+      candidate.score = appraisal->score;
+    }
+  }
+  decision.candidates.resize(count);
+}
+
+std::optional<PrefixDecision> PrefixBook::decision(std::string_view request_id) {
+  const std::lock_guard guard(lock_);
+  for (const auto& decision : decisions_) {
+    if (decision.id != 0 && decision.request_id == request_id) return decision;
+  }
+  return std::nullopt;
+}
+
+double PrefixBook::own_seconds(PrefixAsk ask) {
+  const std::lock_guard guard(lock_);
+  score(ask);
+  ask.context.prefix = &scores_;
+  ask.context.hold = false;
+  const auto* upstream = preview(*ask.group, *ask.settings, ask.context).upstream;
+  const auto* appraisal = upstream != nullptr ? scores_.of(upstream->live->slot) : nullptr;
+  return appraisal != nullptr ? appraisal->own : 0;
 }
 
 bool PrefixBook::has_place(std::string_view asked_model, PrefixAsk ask) {
@@ -95,6 +145,14 @@ void PrefixBook::cached(const LoadTicket& ticket, const PromptShape& shape) {
 void PrefixBook::first_byte(const LoadTicket& ticket, TimePoint now) {
   const std::lock_guard guard(lock_);
   policy_.first_byte(ticket, now);
+  auto& decision = decisions_[ticket.id % kDecisions];
+  if (decision.id != ticket.id || decision.first_byte >= 0) return;
+  decision.first_byte = std::chrono::duration<double>(now - decision.began).count();
+  if (ticket.predicted_wait <= 0 || !ticket.burden.streams) return;
+  const double ratio = std::max(0.0, decision.first_byte - decision.held) / ticket.predicted_wait;
+  const auto bound = std::lower_bound(kRatioBounds.begin(), kRatioBounds.end(), ratio);
+  ++real_over_predicted_[static_cast<std::size_t>(bound - kRatioBounds.begin())];
+  real_over_predicted_sum_ += ratio;
 }
 
 void PrefixBook::ended(const LoadTicket& ticket, const PromptShape& shape, std::string_view model,
@@ -119,6 +177,11 @@ PrefixBook::Facts PrefixBook::facts() {
   Facts facts;
   const std::lock_guard guard(lock_);
   if (table_ == nullptr || !table_->looks_at_prompts()) return facts;
+  facts.used = true;
+  facts.prompt_tokens = prompt_tokens_;
+  facts.matched_tokens = matched_tokens_;
+  facts.real_over_predicted = real_over_predicted_;
+  facts.real_over_predicted_sum = real_over_predicted_sum_;
   facts.index_bytes = policy_.index().bytes();
   facts.index_entries = policy_.index().entries();
   for (const auto& upstream : table_->upstreams()) {

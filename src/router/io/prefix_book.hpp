@@ -2,8 +2,10 @@
 // Every call takes a few microseconds at most; none calls back.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -23,12 +25,29 @@ struct PrefixAsk {
   std::string_view model;  ///< as it is served
   PickContext context;     ///< `prefix` is filled in; `hold` says whether it may be kept back
   bool streams = false;
+  std::string_view request_id{};  ///< "" = it is not to be remembered
+  TimePoint began{};              ///< of the request
 };
 
 struct PrefixChoice {
   PickResult picked;
   LoadTicket ticket;    ///< when one was picked and counted
   Appraisal appraisal;  ///< of the one that was picked, or that is waited for
+  std::size_t candidates = 0;
+};
+
+/// One choice that was made, and what became of it. Times in seconds; negative: not known (yet).
+struct PrefixDecision {
+  struct Candidate {
+    std::string name;
+    double matched_tokens = 0, wait = 0, score = 0;
+  };
+  std::uint64_t id = 0;  ///< of the ticket; 0 = none
+  std::string request_id, model, chosen;
+  double prompt_tokens = 0, held = 0, first_byte = -1;
+  TimePoint began{};
+  std::vector<Candidate> candidates;  ///< at most kMostShown
+  static constexpr std::size_t kMostShown = 32;
 };
 
 class PrefixBook {
@@ -40,6 +59,8 @@ class PrefixBook {
 
   // Any thread.
   PrefixChoice choose(PrefixAsk ask);
+  /// Seconds of prefill that it needs where it would be answered soonest.
+  [[nodiscard]] double own_seconds(PrefixAsk ask);
   /// Would choose() find a place for it now, in the newest table? Nothing is counted.
   [[nodiscard]] bool has_place(std::string_view asked_model, PrefixAsk ask);
   /// Its prompt was sent.
@@ -54,7 +75,11 @@ class PrefixBook {
     Appraisal appraisal;
   };
   [[nodiscard]] std::vector<Opinion> opinions(const PrefixAsk& ask);
+  /// One of the last kDecisions, by its request's id.
+  [[nodiscard]] std::optional<PrefixDecision> decision(std::string_view request_id);
+  static constexpr std::size_t kDecisions = 256;
   /// For metrics; those of the present table.
+  static constexpr std::array<double, 8> kRatioBounds = {0.25, 0.5, 0.75, 1, 1.5, 2, 4, 8};
   struct LaneFacts {
     std::string name;
     std::uint32_t active = 0, decoding = 0;
@@ -63,7 +88,11 @@ class PrefixBook {
     std::uint64_t index_units = 0;
   };
   struct Facts {
+    bool used = false;  ///< some model's method is prefix_aware
     std::vector<LaneFacts> lanes;
+    double prompt_tokens = 0, matched_tokens = 0;  ///< of all that was sent
+    std::array<std::uint64_t, kRatioBounds.size() + 1> real_over_predicted{};
+    double real_over_predicted_sum = 0;
     std::size_t index_bytes = 0, index_entries = 0;
     std::vector<std::pair<std::string, double>> bytes_per_token_factor;  ///< by model
   };
@@ -73,12 +102,16 @@ class PrefixBook {
 
  private:
   void score(const PrefixAsk& ask);
+  void remember(const PrefixAsk& ask, const PrefixChoice& choice);
 
   std::mutex lock_;
   PrefixPolicy policy_;
   std::shared_ptr<const RoutingTable> table_;
   std::vector<std::weak_ptr<UpstreamLive>> lives_;  // by lane
   PrefixScores scores_;
+  std::vector<PrefixDecision> decisions_ = std::vector<PrefixDecision>(kDecisions);  // by ticket id, modulo
+  double prompt_tokens_ = 0, matched_tokens_ = 0, real_over_predicted_sum_ = 0;
+  std::array<std::uint64_t, kRatioBounds.size() + 1> real_over_predicted_{};
   std::vector<Lane> lanes_;     // scratch
   std::vector<double> shares_;  // scratch
 };

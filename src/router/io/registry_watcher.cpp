@@ -13,8 +13,9 @@ using namespace std::chrono_literals;
 
 constexpr Duration kAnswerTimeout = 10s;  // as the original router's
 constexpr Duration kLongestWait = 60s;    // a registry waits no longer
-constexpr Duration kWholeListEvery = 10min;
 constexpr Duration kFirstRetry = 200ms;
+// Of a very large fleet whole lists are taken less often: at most a fiftieth of the time goes into them.
+constexpr int kListShare = 50;
 // So that a registry that answers too often, or nonsense, cannot keep us busy.
 constexpr Duration kRestAfterList = 5ms;
 constexpr Duration kRestAfterGap = 100ms;
@@ -119,8 +120,11 @@ asio::awaitable<void> RegistryWatcher::pause(Duration time) {
 
 RegistryWatcher::Question RegistryWatcher::next_question() const {
   if (link_ != RegistryLink::watching) return Question::poll;
-  if (need_whole_list_ || steady_now() - whole_list_at_ >= kWholeListEvery) return Question::whole_list;
-  return Question::changes;
+  if (need_whole_list_) return Question::whole_list;
+  const Duration every = std::max<Duration>(settings_.sync_interval, kListShare * list_took_);
+  // After a failure a short question first: that the registry is back should be known at once.
+  const bool due = !failing_since_ && steady_now() - whole_list_at_ >= every;
+  return due ? Question::whole_list : Question::changes;
 }
 
 HttpCall RegistryWatcher::call_for(Question question, Duration wait) const {
@@ -169,9 +173,11 @@ Result<bool> RegistryWatcher::take(Question question, const Result<HttpReply>& r
     return false;
   }
   if (answer->is_list) {
+    const bool after_gap = need_whole_list_;
     take_list(*answer, false);
-    // A list costs much more than a change: at most a fifth of the time goes into lists.
-    rest_ = std::max(4 * (steady_now() - began), kRestAfterList);
+    list_took_ = steady_now() - began;
+    // A list costs much more than a change: at most a fifth of the time goes into those that gaps make necessary.
+    rest_ = after_gap ? std::max(4 * list_took_, kRestAfterList) : kRestAfterList;
     return true;
   }
   if (early && answer->changes.empty()) rest_ = std::min(settings_.sync_interval, kRestAfterTrouble);

@@ -2,11 +2,10 @@
 // that a change is known at once.
 //
 // Polling: GET URL/services?healthy=true, at once and then every sync_interval. Watching: one whole list, then long
-// polls for the changes after the revision that is known. Each answer of the watch, at the latest after sync_interval,
-// proves that nothing is missing up to its revision, so it counts as a resync; besides, the whole list is fetched every
-// ten minutes, and at once when the epoch is another, or a revision is missing or goes back. When the registry cannot
-// be reached or answers nonsense, the list stays, and it is tried again after a random wait that grows up to
-// sync_interval.
+// polls for the changes after the revision that is known, each of sync_interval at most. The whole list is fetched anew
+// every sync_interval (of a very large fleet less often), and at once when the epoch is another, or a revision is
+// missing or goes back. When the registry cannot be reached or answers nonsense, the list stays, and it is tried again
+// after a random wait that grows up to sync_interval.
 //
 // Everything on one thread, the executor's.
 #pragma once
@@ -120,6 +119,7 @@ class RegistryWatcher {
   bool need_whole_list_ = true;
   Duration rest_{};  ///< before the next question
   TimePoint whole_list_at_{};
+  Duration list_took_{};  ///< to read the last one
   std::optional<TimePoint> last_contact_;
   std::optional<TimePoint> failing_since_;
   std::string last_error_;

@@ -3,6 +3,7 @@
 #include <set>
 #include <vector>
 
+#include "router/core/retry_policy.hpp"
 #include "router/io/access_log.hpp"
 #include "router/io/exposition_text.hpp"
 #include "router/io/router_settings.hpp"
@@ -38,11 +39,14 @@ Rows collect(const ControlView& view) {
   return rows;
 }
 
+/// `expected`: reasons that have a series from the start. One that begins with its first failure shows no increase.
+template <class Expected>
 void write_reasons(ExpositionText& out, std::string_view labels,
-                   const std::array<std::uint64_t, kFailureReasons>& counts, bool also_zero) {
+                   const std::array<std::uint64_t, kFailureReasons>& counts, const Expected& expected) {
   for (std::size_t i = 1; i < counts.size(); ++i) {
-    if (counts[i] == 0 && !also_zero) continue;
-    out.value(label(labels, "reason", to_string(static_cast<FailureReason>(i))), counts[i]);
+    const auto reason = static_cast<FailureReason>(i);
+    if (counts[i] == 0 && !expected(reason)) continue;
+    out.value(label(labels, "reason", to_string(reason)), counts[i]);
   }
 }
 
@@ -59,12 +63,12 @@ void write_models(ExpositionText& out, const std::vector<ModelRow>& rows) {
   out.counter("infinilm_router_upstream_answers_total", "Answers of instances by class of their status");
   for (const auto& row : rows) {
     for (std::size_t i = 1; i < row.sum.answers.size(); ++i) {
-      if (row.sum.answers[i] == 0) continue;
+      if (i == 1 && row.sum.answers[i] == 0) continue;
       out.value(label(row.labels, "class", std::to_string(i) + "xx"), row.sum.answers[i]);
     }
   }
   out.counter("infinilm_router_upstream_failures_total", "Attempts that failed, by reason");
-  for (const auto& row : rows) write_reasons(out, row.labels, row.sum.failures, false);
+  for (const auto& row : rows) write_reasons(out, row.labels, row.sum.failures, blames_upstream);
   histogram("infinilm_router_ttft_seconds", "From the request to the first byte of its answer's body",
             &SeriesSum::first_byte);
   histogram("infinilm_router_itl_seconds", "Between two pieces of a streamed answer", &SeriesSum::between_chunks);
@@ -125,7 +129,7 @@ void write_router(ExpositionText& out, const ControlView& view) {
   counter("infinilm_router_upstream_connects_total", "Connections made to instances", sum.upstream_connects);
   counter("infinilm_router_upstream_reuses_total", "Requests sent on a kept connection", sum.upstream_reuses);
   out.counter("infinilm_router_refusals_total", "Answers of the router's own instead of an instance's, by reason");
-  write_reasons(out, "", sum.refusals, true);
+  write_reasons(out, "", sum.refusals, [](FailureReason) { return true; });
   gauge("infinilm_router_connections", "Open connections of clients", sum.connections_open);
   gauge("infinilm_router_requests_active", "Requests in progress", sum.requests_active);
   gauge("infinilm_router_buffered_bytes", "Bytes held in memory for requests and slow clients", sum.buffered_bytes);
@@ -142,9 +146,7 @@ void write_router(ExpositionText& out, const ControlView& view) {
     models.insert(upstream.spec.models.begin(), upstream.spec.models.end());
   }
   for (const auto& model : models) {
-    if (const auto waiting = view.queues->waiting(model); waiting != 0) {
-      out.value(label("", "model", model), static_cast<std::uint64_t>(waiting));
-    }
+    out.value(label("", "model", model), static_cast<std::uint64_t>(view.queues->waiting(model)));
   }
   if (view.access_log != nullptr) {
     counter("infinilm_router_access_log_lines_dropped_total", "Access log lines that the writer had no time for",
@@ -177,6 +179,44 @@ void write_discovery(ExpositionText& out, const ControlView& view) {
   out.value("", facts.unreadable);
 }
 
+/// Only where some model's method is prefix_aware.
+void write_prefix(ExpositionText& out, const ControlView& view) {
+  if (view.prefix == nullptr) return;
+  const auto facts = view.prefix->facts();
+  if (!facts.used) return;
+  out.counter("infinilm_router_prefix_prompt_tokens_total", "Tokens of prompts that were sent, estimated");
+  out.value("", facts.prompt_tokens);
+  out.counter("infinilm_router_prefix_matched_tokens_total", "Of these, tokens thought to be in the instance's cache");
+  out.value("", facts.matched_tokens);
+  out.histogram("infinilm_router_prefix_ttft_ratio", "Real time to the first byte of a stream over the predicted one");
+  out.value("", PrefixBook::kRatioBounds, facts.real_over_predicted, facts.real_over_predicted_sum);
+  out.gauge("infinilm_router_prefix_index_bytes", "Memory of what instances have in their caches");
+  out.value("", static_cast<std::uint64_t>(facts.index_bytes));
+  out.gauge("infinilm_router_prefix_index_entries", "Blocks of prompts that are remembered");
+  out.value("", static_cast<std::uint64_t>(facts.index_entries));
+  const auto each = [&](const char* name, const char* help, auto member) {
+    out.gauge(name, help);
+    for (const auto& lane : facts.lanes) out.value(label("", "upstream", lane.name), member(lane));
+  };
+  using Lane = PrefixBook::LaneFacts;
+  each("infinilm_router_prefix_upstream_blocks", "Blocks of prompts thought to be in the instance's cache",
+       [](const Lane& lane) { return static_cast<std::uint64_t>(lane.index_blocks); });
+  each("infinilm_router_prefix_upstream_queued_tokens", "Tokens of prompts that the instance has still to compute",
+       [](const Lane& lane) { return lane.queued_tokens; });
+  each("infinilm_router_prefix_upstream_decoding", "Answers that the instance is generating",
+       [](const Lane& lane) { return std::uint64_t{lane.decoding}; });
+  each("infinilm_router_prefix_upstream_prefill_rate", "Tokens of prompts a second, learned",
+       [](const Lane& lane) { return lane.prefill_rate; });
+  each("infinilm_router_prefix_upstream_piece_rate", "Pieces of one stream a second, learned; 0 = nothing yet",
+       [](const Lane& lane) { return lane.piece_rate; });
+  out.gauge("infinilm_router_prefix_token_factor",
+            "Tokens as engines count them over those estimated from bytes, by model");
+  for (const auto& [model, factor] : facts.bytes_per_token_factor) out.value(label("", "model", model), factor);
+  out.counter("infinilm_router_prefix_stalls_total",
+              "Instances that were taken out because their answers made no progress");
+  out.value("", view.stalls);
+}
+
 }  // namespace
 
 std::string RouterMetrics::text(const ControlView& view) const {
@@ -186,6 +226,7 @@ std::string RouterMetrics::text(const ControlView& view) const {
   write_discovery(out, view);
   write_upstreams(out, rows.upstreams, view);
   write_models(out, rows.models);
+  write_prefix(out, view);
   return process_.text() + out.take();
 }
 

@@ -34,6 +34,7 @@ struct RouterSettings {
   Duration service_removal_grace_period{std::chrono::seconds(60)};
   std::string state_dir = "data";  ///< the last view is kept here; "" = nowhere
   std::string static_services;     ///< file; the configuration's own `static_services` comes besides
+  bool report_stalled = true;      ///< tell the registry of instances whose answers make no progress
   bool learn_models = true;        ///< ask instances whose record states no models
   std::vector<std::string> allow_networks;
   bool allow_link_local = false;
@@ -65,6 +66,7 @@ struct RouterSettings {
 
   // Proxying.
   Duration proxy_timeout{std::chrono::seconds(300)};  ///< longest silence of an upstream
+  Duration proxy_first_byte_timeout{};  ///< longest silence before its answer begins; 0 = as proxy_timeout
   Duration proxy_connect_timeout{std::chrono::seconds(5)};
   Duration proxy_total_timeout{};  ///< 0 = off
   std::size_t max_body_bytes = 64U << 20U;
@@ -96,6 +98,7 @@ struct RouterSettings {
   // Observability.
   std::string access_log = "text";  ///< "text", "json", "off"
   double access_log_sample = 1.0;
+  bool access_log_prefixes = false;  ///< with the hashes of prompts' beginnings, for replays
   bool expose_route = false;
   LogSettings log;
 

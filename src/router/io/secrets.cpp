@@ -51,7 +51,7 @@ Result<std::shared_ptr<const DataSettings>> load_secrets(const RouterSettings& s
     }
     made->server_tls = *std::move(tls);
   }
-  auto tls = make_client_tls({"", "", settings.tls.ca});
+  auto tls = make_client_tls(settings.tls);
   if (!tls) {
     return tls.error();
   }

@@ -80,6 +80,9 @@ void ClientSession::try_address() {
     const bool ours = status != IoStatus::failed || out_of_resources(up_->transport.last_error());
     pool_->drop(*up_);
     up_ = nullptr;
+    if (ours && thread_.close_idle_upstreams()) {
+      continue;
+    }
     if (ours) {
       end_attempt(false);
       refuse_status(503, FailureReason::internal_error, "this router is out of sockets or memory",
@@ -140,7 +143,9 @@ void ClientSession::send_request() {
   }
   prompt_sent();
   state_ = State::waiting;
-  arm(thread_.settings().settings.proxy_timeout);
+  const auto& settings = thread_.settings().settings;
+  const Duration first_byte = settings.proxy_first_byte_timeout;
+  arm(first_byte > Duration::zero() ? first_byte : settings.proxy_timeout);
 }
 
 void ClientSession::on_upstream_io(IoEvents events) {

@@ -22,16 +22,17 @@ std::string_view client_behind(std::string_view forwarded_for, const std::vector
   while (!forwarded_for.empty()) {
     const auto comma = forwarded_for.rfind(',');
     const auto entry = trim_blanks(comma == std::string_view::npos ? forwarded_for : forwarded_for.substr(comma + 1));
-    const auto address = IpAddress::parse(entry);
-    if (!address) {
-      break;
+    if (!entry.empty()) {
+      const auto address = IpAddress::parse(entry);
+      if (!address) {
+        break;
+      }
+      found = entry;
+      if (std::none_of(trusted.begin(), trusted.end(), [&](const Cidr& net) { return net.contains(*address); })) {
+        break;
+      }
     }
-    found = entry;
-    if (comma == std::string_view::npos ||
-        std::none_of(trusted.begin(), trusted.end(), [&](const Cidr& net) { return net.contains(*address); })) {
-      break;
-    }
-    forwarded_for = forwarded_for.substr(0, comma);
+    forwarded_for = comma == std::string_view::npos ? std::string_view() : forwarded_for.substr(0, comma);
   }
   return found;
 }
@@ -87,10 +88,21 @@ bool ClientSession::admit(const RequestHead& head) {
 void ClientSession::set_client(const RequestHead& head) {
   const auto& settings = thread_.settings().settings;
   client_text_ = peer_text_;
-  if (peer_trusted_ && !head.more_forwarded_for) {
-    if (const auto behind = client_behind(head.forwarded_for, settings.trusted); !behind.empty()) {
-      client_text_.assign(behind);
+  if (!peer_trusted_) {
+    return;
+  }
+  std::string_view list = head.forwarded_for;
+  if (head.more_forwarded_for) {  // fields of one name are one list: HAProxy adds its own behind the client's
+    thread_.made.clear();
+    for (const FieldView& field : head.fields()) {
+      if (equal_ignoring_case(field.name, "x-forwarded-for")) {
+        thread_.made.append(field.value).append(",");
+      }
     }
+    list = thread_.made;
+  }
+  if (const auto behind = client_behind(list, settings.trusted); !behind.empty()) {
+    client_text_.assign(behind);
   }
 }
 
@@ -157,7 +169,7 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
   x_.group = x_.table->find(x_.model);
   if (x_.group == nullptr) {
     if (!x_.table->view_known() || x_.table->upstreams().empty()) {
-      refuse(FailureReason::view_not_ready, "no instance is known yet", {}, 1);
+      refuse(FailureReason::view_not_ready, "it is not known yet which instances there are", {}, 1);
     } else if (settings.unknown_model_status == 503) {
       refuse_status(503, FailureReason::model_not_found, "No healthy services available for model '" + x_.model + "'",
                     "Retry-After: 5\r\n", "model");
@@ -168,6 +180,9 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
   }
   if (by_prefix()) {
     thread_.facts_reader.shape_prompt(x_.table->served_name(x_.model), settings.prefix.block_bytes, x_.shape);
+    if (settings.access_log_prefixes) {
+      append_prefix_text(x_.prefix, x_.shape);
+    }
     x_.shape.key_hash = x_.facts.prompt_cache_key.empty() ? 0 : hash_key(x_.facts.prompt_cache_key) | 1U;
   }
   if (x_.table->looks_at_prompts()) {
@@ -225,7 +240,7 @@ void ClientSession::find_upstream(const RequestHead* head, std::string_view body
   auto& queues = thread_.plane().queues;
   if (!x_.waiting && x_.attempts == 0 && queues.waiting_in_all() > 0 && queues.others_first(x_.group->model)) {
     build_request(*head, body, body_is_own, "-");  // others wait for this model: their turn comes first
-    join_queue();
+    join_queue(own_seconds());
     return;
   }
   double seconds = 0;
@@ -261,7 +276,7 @@ void ClientSession::refuse_pick(PickProblem problem) {
            thread_.plane().queues.retry_after(x_.group->model, now()));
     return;
   }
-  if (x_.attempts == 0 && (!x_.table->view_known() || x_.table->upstreams().empty())) {
+  if (x_.attempts == 0 && x_.table->upstreams().empty()) {
     refuse(FailureReason::view_not_ready, "no instance is known yet", {}, 1);
     return;
   }

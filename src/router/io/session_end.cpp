@@ -10,13 +10,23 @@ void ClientSession::upstream_ended(bool orderly) {
     attempt_failed(FailureReason::upstream_reset, phase());
     return;
   }
-  if (x_.framing == BodyFraming::until_close && orderly) {
+  if (x_.framing == BodyFraming::until_close && orderly && ended_whole()) {
     x_.answer_whole = x_.status < 300;
     end_attempt(false);
     answer_complete();
     return;
   }
   answer_cut(FailureReason::upstream_cut);
+}
+
+/// The end of a connection is also what a dead process leaves behind. Of an event stream more is known: it may not end
+/// inside an event, and a completion says [DONE].
+bool ClientSession::ended_whole() const {
+  if (!x_.plain_events || x_.tally.done()) {
+    return true;
+  }
+  const std::string_view path = std::string_view(x_.path).substr(0, x_.path.find('?'));
+  return x_.tally.between_events() && !path.ends_with("/completions");
 }
 
 void ClientSession::answer_complete() {
@@ -46,7 +56,7 @@ void ClientSession::answer_cut(FailureReason reason) {
   x_.keep_alive = false;
   close_after_flush_ = true;
   answer_done_ = true;
-  if (x_.event_stream && x_.framing != BodyFraming::length) {
+  if (x_.plain_events && x_.framing != BodyFraming::length) {
     std::string event = x_.tally.between_events() ? "" : "\n\n";
     event += "event: error\ndata: ";
     event +=
@@ -119,6 +129,15 @@ void ClientSession::record_exchange() {
     const TimePoint first = x_.event_stream ? x_.first_content : x_.first_byte;
     record.first_byte = first != TimePoint{} ? first - x_.began : Duration(-1);
     record.total = whole;
+    if (x_.predicted_wait >= 0) {
+      record.predicted = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(x_.predicted_wait));
+      record.matched_tokens = x_.matched_tokens;
+      record.candidates = static_cast<double>(x_.candidates);
+      record.prefix = x_.prefix;
+    }
+    if (x_.priority != Priority::standard) {
+      record.priority = to_string(x_.priority);
+    }
     record.bytes_in = x_.body_bytes;
     record.bytes_out = x_.bytes_out;
     record.prompt_tokens = usage.prompt_tokens;

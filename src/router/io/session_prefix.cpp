@@ -3,12 +3,22 @@
 
 namespace svc::router {
 
+PrefixAsk ClientSession::prefix_ask() const {
+  PrefixAsk ask{x_.group,        &x_.table->settings(), &x_.shape, x_.table->served_name(x_.model),
+                x_.pick_context, x_.facts.stream};
+  ask.request_id = x_.request_id;
+  ask.began = x_.began;
+  return ask;
+}
+
+double ClientSession::own_seconds() { return by_prefix() ? thread_.plane().prefix.own_seconds(prefix_ask()) : 0; }
+
 PickResult ClientSession::choose_upstream(double& seconds) {
   if (!by_prefix()) {
     return pick(*x_.group, x_.table->settings(), x_.pick_context);
   }
   const auto& settings = x_.table->settings();
-  PrefixAsk ask{x_.group, &settings, &x_.shape, x_.table->served_name(x_.model), x_.pick_context, x_.facts.stream};
+  PrefixAsk ask = prefix_ask();
   // Who has failed once has waited enough.
   ask.context.hold = settings.prefix.hold && x_.tried.empty() && thread_.plane().queues.settings().max_waiting > 0;
   const PrefixChoice choice = thread_.plane().prefix.choose(ask);
@@ -16,8 +26,8 @@ PickResult ClientSession::choose_upstream(double& seconds) {
   x_.prompt_tokens = choice.appraisal.burden.tokens;
   x_.matched_tokens = choice.appraisal.matched;
   x_.predicted_wait = choice.appraisal.wait;
-  x_.score = choice.appraisal.score;
-  seconds = choice.appraisal.wait;
+  x_.candidates = choice.candidates;
+  seconds = choice.appraisal.own;
   return choice.picked;
 }
 
@@ -90,6 +100,7 @@ void ClientSession::end_load() {
     outcome.answering = x_.first_byte != TimePoint{} ? now() - x_.first_byte : Duration::zero();
     outcome.prompt_tokens = usage.known ? usage.prompt_tokens : 0;
     outcome.completion_tokens = usage.completion_tokens;
+    if (usage.cached_known) outcome.cached_tokens = usage.cached_tokens;
   }
   thread_.plane().prefix.ended(x_.load, x_.shape, x_.table->served_name(x_.model), outcome, now());
   x_.load = {};

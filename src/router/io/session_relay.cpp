@@ -137,7 +137,8 @@ bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) 
   x_.left = head.content_length;
   x_.upstream_keep_alive = head.keep_alive && state_ == State::waiting;
   x_.event_stream = head.event_stream;
-  x_.tally = StreamTally(head.event_stream                            ? StreamTally::Kind::event_stream
+  x_.plain_events = head.event_stream && head.content_encoding.empty();
+  x_.tally = StreamTally(x_.plain_events                              ? StreamTally::Kind::event_stream
                          : head.json && head.content_encoding.empty() ? StreamTally::Kind::json
                                                                       : StreamTally::Kind::opaque);
   x_.client_chunked = head.framing == BodyFraming::chunked && x_.version >= 11;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <condition_variable>
@@ -46,8 +47,7 @@ std::string write_synced(const std::string& path, std::string_view text) {
 }
 
 /// A crash leaves the old file or the new one, never half of one.
-std::string replace_file(const std::string& path, std::string_view text) {
-  const std::string partial = path + ".new";
+std::string replace_file(const std::string& path, const std::string& partial, std::string_view text) {
   std::string problem = write_synced(partial, text);
   if (problem.empty() && std::rename(partial.c_str(), path.c_str()) != 0) problem = system_error();
   if (!problem.empty()) (void)std::remove(partial.c_str());
@@ -67,7 +67,8 @@ WallTime confirmed_at(const KeptView& view, const std::string& path) {
 /// The thread. At most one view waits: a newer one takes its place.
 class ViewFile::Writer {
  public:
-  Writer(std::string folder, std::string path) : folder_(std::move(folder)), path_(std::move(path)) {
+  Writer(std::string folder, std::string path)
+      : folder_(std::move(folder)), path_(std::move(path)), partial_(partial_of(path_)) {
     thread_ = std::thread([this] { run(); });
   }
   ~Writer() {
@@ -97,6 +98,12 @@ class ViewFile::Writer {
   }
 
  private:
+  /// Routers that share the folder (an upgrade) must not write into each other's.
+  static std::string partial_of(const std::string& path) {
+    static std::atomic<unsigned> count{0};
+    return path + '.' + std::to_string(::getpid()) + '.' + std::to_string(++count) + ".new";
+  }
+
   void run() {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -118,7 +125,7 @@ class ViewFile::Writer {
   void store(const KeptView& view) {
     std::error_code ignored;
     std::filesystem::create_directories(folder_, ignored);
-    const std::string problem = replace_file(path_, encode_view(view));
+    const std::string problem = replace_file(path_, partial_, encode_view(view));
     if (problem != last_problem_) {
       if (problem.empty()) {
         log_.info("the view of the registry can be kept on disk again", {{"file", path_}});
@@ -131,6 +138,7 @@ class ViewFile::Writer {
 
   const std::string folder_;
   const std::string path_;
+  const std::string partial_;
   Logger log_{"discovery"};
   std::string last_problem_;  // the thread's
   std::mutex mutex_;

@@ -1,11 +1,8 @@
 """The agent under test: the real binary in a folder of its own, a toy engine or a simulator in its care."""
 
-import atexit
 import json
 import os
-import random
 import signal
-import socket
 import sys
 import time
 import uuid
@@ -13,6 +10,7 @@ import uuid
 from . import proc_tree
 from .daemon_process import BIN_DIR, SOURCE_DIR, Daemon, run_binary
 from .earlier_registry import EarlierRegistry
+from .ports import port_pair
 from .router_process import RouterTest
 from .sim_process import SIM
 from .waiting import under_sanitizer, wait_until
@@ -21,12 +19,12 @@ BINARY = BIN_DIR / "infinilm-agent"
 TOY = SOURCE_DIR / "tests" / "system" / "support" / "toy_engine.py"
 SHIM_WORD = "--internal-shim"
 
-# Faster than in production, where a test would only wait.
-_DEFAULTS = {"bind": "127.0.0.1", "probe-interval": "200ms", "probe-timeout": "300ms", "stop-grace": "2s",
+# Faster than in production, where a test would only wait. A probe has time all the same: an engine that is starved on a
+# busy machine must not count as one that hangs.
+_DEFAULTS = {"bind": "127.0.0.1", "probe-interval": "200ms", "probe-timeout": "5s", "stop-grace": "2s",
              "drain-timeout": "2s", "restart-backoff-first": "100ms", "heartbeat-interval": "1s",
              "state-dir": "state"}
-_PORTS_PER_BLOCK = 250
-_FIRST_PORT, _LAST_PORT = 10_000, 32_000  # below what the kernel hands out by itself
+HASTY = ("--probe-timeout=300ms",)  # for an engine that is to hang
 
 
 def run_agent(*flags, folder, env=None, timeout=60.0):
@@ -37,48 +35,6 @@ def run_agent(*flags, folder, env=None, timeout=60.0):
 def is_optimised():
     """Whether the binary is one to be judged by what it uses: debug builds are many times as large."""
     return not under_sanitizer() and BINARY.stat().st_size < 10_000_000
-
-
-class _PortPairs:
-    """Neighbouring ports that stay free: a block of them belongs to one test process at a time, by the name of an
-    abstract socket, and none is one that the kernel gives to others."""
-
-    def __init__(self):
-        self.claim = None
-        self.ports = iter(())
-
-    def take(self):
-        for _ in range(2):
-            for port in self.ports:
-                if not {port, port + 1} & proc_tree.listening_ports():
-                    return port
-            self._claim_block()
-        raise AssertionError("no two neighbouring free ports")
-
-    def _claim_block(self):
-        blocks = list(range(_FIRST_PORT, _LAST_PORT, _PORTS_PER_BLOCK))
-        random.Random(os.getpid()).shuffle(blocks)
-        if self.claim is not None:
-            self.claim.close()
-        for first in blocks:
-            self.claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            try:
-                self.claim.bind(f"\0infinilm-test-ports-{first}")
-            except OSError:
-                self.claim.close()
-                continue
-            atexit.register(self.claim.close)
-            self.ports = iter(range(first, first + _PORTS_PER_BLOCK, 2))
-            return
-        raise AssertionError("all blocks of ports are taken")
-
-
-_PAIRS = _PortPairs()
-
-
-def port_pair():
-    """N, with N and N + 1 free and nobody's."""
-    return _PAIRS.take()
 
 
 def to_toml(document):

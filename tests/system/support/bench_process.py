@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 import time
 
 from .daemon_process import BIN_DIR
@@ -43,6 +44,26 @@ def even_load(test, router, rate, seconds, *flags, connections=512, timeout=5):
     """Plain POSTs at an even rate, open loop: a client that gives up after `timeout` seconds of silence."""
     return Bench(test, "unary", router.port, "--rate", rate, "--even", "--requests", int(rate * seconds), "--tokens", 4,
                  "--timeout", timeout, "--connections", connections, *flags)
+
+
+class SteadyLoad:
+    """even_load() for as long as the test likes: one run after another until reports() ends them."""
+
+    def __init__(self, test, router, rate, *flags):
+        self.runs = []
+        self.stopping = False
+
+        def run():
+            while not self.stopping:
+                self.runs.append(even_load(test, router, rate, 2, *flags).report())
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+
+    def reports(self):
+        """Of all runs, when the last one has ended."""
+        self.stopping = True
+        self.thread.join()
+        return self.runs
 
 
 def describe(report):

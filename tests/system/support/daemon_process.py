@@ -10,7 +10,7 @@ from . import http_wire
 from .waiting import patience, wait_until
 
 SOURCE_DIR = pathlib.Path(os.environ.get("INFINILM_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[3]))
-BIN_DIR = pathlib.Path(os.environ.get("INFINILM_BIN_DIR", SOURCE_DIR / "build" / "dev" / "bin"))
+BIN_DIR = pathlib.Path(os.environ.get("INFINILM_BIN_DIR", SOURCE_DIR / "build" / "dev" / "bin")).absolute()
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
@@ -23,6 +23,11 @@ def clean_environment(**extra):
             if not key.startswith(("INFINILM_REGISTRY", "INFINILM_ROUTER")) and key not in _SUPERVISORS}
     kept.update(extra)
     return kept
+
+
+def die_with_the_test():
+    """For preexec_fn: a test that is killed leaves nothing behind."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def run_binary(binary, *flags, folder, env=None, timeout=60.0):
@@ -75,7 +80,7 @@ class Daemon:
         return self
 
     def _in_the_child(self):
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a test that is killed leaves nothing behind
+        die_with_the_test()
         if self.preexec is not None:
             self.preexec()
 

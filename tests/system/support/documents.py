@@ -25,5 +25,5 @@ def section(text, title, level=2):
 
 
 def blocks(text):
-    """(language, content) of the fenced blocks, in order."""
-    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
+    """(language, content) of the fenced blocks, in order. doc_blocks.py knows their marks too."""
+    return re.findall(r"^```(\w*)[^\n]*\n(.*?)^```$", text, re.S | re.M)

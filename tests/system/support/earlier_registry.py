@@ -58,7 +58,10 @@ class EarlierRegistry:
 
             def handle_error(self, *_):
                 pass  # a caller may hang up whenever it likes
-        self.server = Server(("127.0.0.1", self.port), Handler)
+
+        def opened():
+            return Server(("127.0.0.1", self.port), Handler)  # its old port may be at the end of a connection just now
+        self.server = wait_until(opened, 10, "the registry's port")
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 

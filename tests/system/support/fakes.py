@@ -90,20 +90,6 @@ class HungService:
         self.listener.close()
 
 
-def free_port_pair():
-    """Two neighbouring ports (n, n+1) that nothing listens on right now; an agent sits next to its engine."""
-    for _ in range(200):
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise AssertionError("no two neighbouring free ports")
-
-
 class FakeAgent:
     """Behaves as an agent should: registers, sends heartbeats every `interval`, and registers again after a 404.
 

@@ -1,6 +1,8 @@
 """The registry under test: the real binary in a folder of its own."""
 
+import datetime
 import json
+import re
 import time
 
 from . import http_wire
@@ -45,6 +47,14 @@ class Registry(Daemon):
         return {**_DEFAULTS, "state-db": self.db_path, "log-file": self.log_path}
 
     db_path = property(lambda self: self.folder / "registry.db")
+
+    def transitions(self, kind=None):
+        """What became of services, out of the log: [(seconds, kind, name)] in order. The times are the registry's own,
+        however late this process hears of it."""
+        pattern = re.compile(r"^(\S+)Z (?:INFO |WARN ) registry: service (\w+) name=(\S+) ", re.M)
+        found = [(datetime.datetime.fromisoformat(time_text).timestamp(), word, name)
+                 for time_text, word, name in pattern.findall(self.log_text())]
+        return [item for item in found if kind in (None, item[1])]
 
     # -- its API -------------------------------------------------------------------------------------------------------
     def services(self, query=""):

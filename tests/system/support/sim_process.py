@@ -1,6 +1,5 @@
 """The engine simulator (bench/sim) as a process of a test."""
 
-import ctypes
 import json as json_module
 import pathlib
 import signal
@@ -9,18 +8,11 @@ import threading
 
 from . import http_wire
 from .case import SystemTest
-from .daemon_process import BIN_DIR
+from .daemon_process import BIN_DIR, die_with_the_test
 from .waiting import patience, wait_until
 
 SIM = BIN_DIR / "infinilm-sim"
 CHAT = "/v1/chat/completions"
-
-_LIBC = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_the_test():
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Stream:
@@ -45,11 +37,12 @@ class Stream:
         return data[:-2]
 
     def events(self):
-        """All events to the end: objects, and "[DONE]"."""
-        found = []
+        """All events to the end: objects, and "[DONE]". A chunk may end within one, after a jam."""
+        found, rest = [], b""
         while chunk := self.chunk():
-            for event in chunk.decode().split("\n\n")[:-1]:
-                text = event.removeprefix("data: ")
+            *whole, rest = (rest + chunk).split(b"\n\n")
+            for event in whole:
+                text = event.decode().removeprefix("data: ")
                 found.append(text if text == "[DONE]" else json_module.loads(text))
         return found
 
@@ -83,7 +76,7 @@ class Sim:
         command = [str(SIM), *files, *self.flags]
         with open(self.folder / "stdout.txt", "ab") as stdout, open(self.folder / "stderr.txt", "ab") as stderr:
             self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=stdout,
-                                            stderr=stderr, preexec_fn=_die_with_the_test)
+                                            stderr=stderr, preexec_fn=die_with_the_test)
         self.control_port = self._wait_for_port("control")
         return self
 

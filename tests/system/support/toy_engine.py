@@ -9,6 +9,7 @@
   --paths=both       where the model list is: both, v1, bare or none; --no-health: /health is 404
   --model=NAME       what it serves (toy-model)
   --api-key=KEY      asked for on all pages but /health, as a bearer token
+  --metrics=R,W      GET /metrics says, in the words of vLLM, that R requests run and W wait
   --control=FILE     read at every request, lines like "health 503", "models hang", "all hang", "exit 3"
   --die=WHEN:HOW     WHEN: start, loading (halfway), ready, or seconds after ready; HOW: an exit code, or a signal as -9
   --ignore-term      SIGTERM does nothing; --slow-term=S: it takes so long to end
@@ -20,7 +21,8 @@
   --starts=FILE      a line "PID TIME" at each start, and "PID TIME term" when SIGTERM came
   --alone=FILE       holds a lock on it; a second copy that finds it locked writes "double" into it
 
-GET /slow?S answers after S seconds. POST /v1/chat/completions answers as a plain completion.
+GET /slow?S answers after S seconds, GET /held once the control file has a line "release now". POST
+/v1/chat/completions answers as a plain completion.
 """
 
 import fcntl
@@ -132,8 +134,11 @@ def has_key(head):
     return key is None or f"authorization: bearer {key}".lower().encode() in head.lower().split(b"\r\n")
 
 
+HELD = "held"  # an answer that waits for a word in the control file
+
+
 def answer(target, may):
-    """Bytes, None (never), or seconds to wait for. `may`: it showed the key."""
+    """Bytes, None (never), seconds to wait for, or HELD. `may`: it showed the key."""
     model = options.get("model", "toy-model")
     path, _, query = target.partition("?")
     told = control()
@@ -146,8 +151,10 @@ def answer(target, may):
         return None
     if say is not None:
         return answer_bytes(say, '{"status":"unhealthy"}')
-    if what == "slow" or path == "/slow":
+    if path == "/slow":
         return float(query)
+    if path == "/held":
+        return HELD
     if not may and what != "health":
         return answer_bytes(401, '{"error":"Unauthorized"}')
     paths = options.get("paths", "both")
@@ -156,6 +163,10 @@ def answer(target, may):
     if what == "models" and paths != "none" and paths in ("both", "v1" if path == "/v1/models" else "bare"):
         item = '{"id":"%s","object":"model","created":1,"owned_by":"toy"}' % model
         return answer_bytes(200, '{"object":"list","data":[%s]}' % item)
+    if path == "/metrics" and "metrics" in options:
+        running, waiting = options["metrics"].split(",")
+        return answer_bytes(200, 'vllm:num_requests_running{model_name="m"} %s.0\n'
+                                 'vllm:num_requests_waiting{model_name="m"} %s.0\n' % (running, waiting))
     if what == "chat":
         return answer_bytes(200, '{"object":"chat.completion","choices":[{"message":{"content":"x"}}]}')
     return answer_bytes(404, '{"detail":"Not Found"}')
@@ -174,13 +185,13 @@ class Server:
         self.port = self.listener.getsockname()[1]
         self.open = {}     # descriptor -> socket
         self.read = {}     # descriptor -> bytes
-        self.waiting = []  # (time, descriptor)
+        self.waiting = []  # (time, descriptor, whether it is held even then)
 
     def run(self, until=None):
         poll = select.poll()
         poll.register(self.listener, select.POLLIN)
         while until is None or time.monotonic() < until:
-            limits = [moment for moment, _ in self.waiting] + ([until] if until is not None else [])
+            limits = [item[0] for item in self.waiting] + ([until] if until is not None else [])
             left = max(0, min(limits) - time.monotonic()) * 1000 + 1 if limits else None
             for descriptor, _ in poll.poll(left):
                 if descriptor == self.listener.fileno():
@@ -197,8 +208,11 @@ class Server:
         now = time.monotonic()
         for item in [item for item in self.waiting if item[0] <= now]:
             self.waiting.remove(item)
-            if item[1] in self.open:
-                self.open[item[1]].sendall(answer_bytes(200, '{"slow":true}'))
+            _, descriptor, held = item
+            if held and "release" not in control():
+                self.waiting.append((now + 0.02, descriptor, held))
+            elif descriptor in self.open:
+                self.open[descriptor].sendall(answer_bytes(200, '{"slow":true}'))
 
     def serve(self, descriptor):
         try:
@@ -217,8 +231,10 @@ class Server:
                 break
             self.read[descriptor] = rest[length:]
             given = answer(head.split(b" ")[1].decode(), has_key(head))
-            if isinstance(given, float):
-                self.waiting.append((time.monotonic() + given, descriptor))
+            if given is HELD:
+                self.waiting.append((time.monotonic(), descriptor, True))
+            elif isinstance(given, float):
+                self.waiting.append((time.monotonic() + given, descriptor, False))
             elif given is not None:
                 try:
                     self.open[descriptor].sendall(given)

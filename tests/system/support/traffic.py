@@ -20,13 +20,18 @@ class Traffic:
     def run(self):
         while not self.stopping:
             try:
-                response = self.router.chat(max_tokens=1)
-                if response.status != 200:
-                    self.failed.append(response)
+                failure = self.ask()
+                if failure is not None:
+                    self.failed.append(failure)
             except OSError as error:
                 self.failed.append(error)
             self.count += 1
             time.sleep(0.002)
+
+    def ask(self):
+        """One request; returns what was wrong with its answer, or None."""
+        response = self.router.chat(max_tokens=1)
+        return None if response.status == 200 else response
 
     def wait_more(self, requests):
         goal = self.count + requests

@@ -101,7 +101,15 @@ TEST(CommandLine, EachKind_HasItsOwnFlags) {
          s.tp = 2;
        },
        "python3 -m sglang.launch_server --model-path /models/Qwen3-32B --host 0.0.0.0 --port 5001 --tp 2"},
-      {"llama-cpp", [](ServiceSettings& s) { s.path = "m.gguf"; }, "llama-server -m m.gguf --host 0.0.0.0 --port 5001"},
+      {"llama-cpp", [](ServiceSettings& s) { s.path = "m.gguf"; },
+       "llama-server --model m.gguf --host 0.0.0.0 --port 5001"},
+      {"llama-cpp",
+       [](ServiceSettings& s) {
+         s.path = "m.gguf";
+         s.command = "'/opt/my venv/bin/python3' -m llama_cpp.server";
+         s.args = {"--n_ctx", "2048"};
+       },
+       "'/opt/my venv/bin/python3' -m llama_cpp.server --model m.gguf --host 0.0.0.0 --port 5001 --n_ctx 2048"},
       {"sim", [](ServiceSettings&) {}, "infinilm-sim --host 0.0.0.0 --port 5001"},
       {"mock",
        [](ServiceSettings& s) {

@@ -41,6 +41,16 @@ TEST(OpenRequest, TableOfConnections) {
   }
 }
 
+TEST(OpenRequest, ForTheLoad_AnAnswerIsOverSooner) {
+  const ConnectionFacts answered{1, 0, 0, ConnectionFacts::History{9, 9, 10min, kAnsweredForLoad}};
+  const ConnectionFacts streaming{1, 0, 0, ConnectionFacts::History{9, 9, 10min, kAnsweredForLoad - 1ms}};
+  const ConnectionFacts waiting{1, 0, 0, ConnectionFacts::History{9, 9, 10min, 11min}};
+  EXPECT_FALSE(has_open_request(answered, kAnsweredForLoad));
+  EXPECT_TRUE(has_open_request(answered));
+  EXPECT_TRUE(has_open_request(streaming, kAnsweredForLoad));
+  EXPECT_TRUE(has_open_request(waiting, kAnsweredForLoad));
+}
+
 TEST(ConnectionsRequest, AsTheKernelExpectsIt) {
   const std::string message = connections_request(IpFamily::v6, 5001, 5003);
   nlmsghdr head{};

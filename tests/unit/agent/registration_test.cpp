@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/core/wire/metadata_rules.hpp"
 #include "common/core/wire/registry_api.hpp"
 
 namespace svc::agent {
@@ -166,7 +167,7 @@ TEST(CheckMetadata, WhatARegistryWouldRefuse_IsNamedWithItsPlace) {
   for (const Row& row : rows) {
     SCOPED_TRACE(row.metadata.substr(0, 100));
     const auto metadata = json::parse(row.metadata);
-    const auto checked = check_metadata(metadata, "services[1].metadata");
+    const auto checked = wire::check_metadata(metadata, "services[1].metadata");
     EXPECT_EQ(checked ? "" : checked.error().message, row.message);
     if (!checked || !metadata.is_object()) continue;
     auto s = settings();
@@ -313,13 +314,39 @@ TEST(Registration, AgentsMetadata_NeverBeyondTheLimitEither) {
 
 TEST(Registration, EngineEntryName) { EXPECT_EQ(engine_entry_name("gpu1"), "gpu1-server"); }
 
+TEST(Registration, OutOfReach_ALoopbackHostAtARegistryElsewhere) {
+  const struct {
+    const char* host;
+    const char* registry;
+    bool out_of_reach;
+  } rows[] = {
+      {"localhost", "http://192.168.1.100:8081", true},
+      {"127.0.0.2", "https://registry.example", true},
+      {"[::1]", "http://[fd00::7]:8081", true},
+      {"localhost", "http://127.0.0.1:8081", false},
+      {"localhost", "http://localhost:8081", false},
+      {"::1", "http://[::1]:8081", false},
+      {"192.168.1.10", "http://192.168.1.100", false},
+      {"gpu1.example", "http://registry.example", false},
+      {"localhost", "", false},
+  };
+  for (const auto& row : rows) {
+    ServiceSettings settings;
+    settings.host = row.host;
+    settings.registry_url = row.registry;
+    EXPECT_EQ(is_out_of_reach(settings), row.out_of_reach) << row.host << " at " << row.registry;
+  }
+}
+
 TEST(Heartbeat, LoadOnlyWithWhatIsKnown) {
   EXPECT_EQ(heartbeat_body("running", {}), R"({"status":"running"})");
-  EXPECT_EQ(parsed(heartbeat_body("draining", {std::uint64_t{3}, std::nullopt, std::uint64_t{7}})),
+  EXPECT_EQ(parsed(heartbeat_body("draining", {std::uint64_t{3}, {}, std::uint64_t{7}, {}, {}})),
             parsed(R"({"status":"draining","load":{"open_connections":3,"gpu_memory_bytes":7}})"));
-  EXPECT_EQ(parsed(heartbeat_body("running", {std::uint64_t{0}, std::uint64_t{1} << 63U, std::nullopt})),
+  EXPECT_EQ(parsed(heartbeat_body("running", {std::uint64_t{0}, std::uint64_t{1} << 63U, {}, {}, {}})),
             parsed(R"({"status":"running","load":{"open_connections":0,"rss_bytes":9223372036854775808}})"));
-  EXPECT_EQ(wire::parse_heartbeat(heartbeat_body("unhealthy", {std::uint64_t{3}, {}, {}})).status, "unhealthy");
+  EXPECT_EQ(parsed(heartbeat_body("running", {{}, {}, {}, std::uint64_t{2}, std::uint64_t{0}})),
+            parsed(R"({"status":"running","load":{"in_flight":2,"queue":0}})"));
+  EXPECT_EQ(wire::parse_heartbeat(heartbeat_body("unhealthy", {std::uint64_t{3}, {}, {}, {}, {}})).status, "unhealthy");
 }
 
 TEST(ModelList, Forms) {

@@ -97,9 +97,10 @@ TEST(ApiKeys, BadFile_SaysWhereAndQuotesNoKey) {
       {R"({"keys":[{"name":"a",")" + secret + "\":1," + hash + "}]}", "keys[0]"},
       {R"({"keys":[{"name":"a","models":[],)" + hash + "}]}", "keys[0].models"},
       {R"({"keys":[{"name":"a","models":"m",)" + hash + "}]}", "keys[0].models"},
-      {R"({"keys":[{"name":"a","colour":"high",)" + hash + "}]}",
-       "'keys[0]' has an unknown setting; known are name, "},
+      {R"({"keys":[{"name":"a","colour":"high",)" + hash + "}]}", "'keys[0]' has an unknown setting; known are name, "},
       {R"({"keys":[{"name":"a","requests_per_minute":-1,)" + hash + "}]}", "keys[0].requests_per_minute"},
+      {R"({"keys":[{"name":"a","requests_per_minute":0,)" + hash + "}]}", "must be above 0"},
+      {R"({"keys":[{"name":"a","tokens_per_minute":0,)" + hash + "}]}", "keys[0].tokens_per_minute"},
       {R"({"keys":[{"name":"a",)" + hash + R"(},{"name":"a","key":"0123456789abcdef"}]})", "keys[1].name"},
       {R"({"keys":[{"name":"a",)" + hash + R"(},{"name":"b","key":")" + secret + "\"}]}", "keys[1]"},
   };

@@ -148,6 +148,16 @@ TEST_F(FleetTest, Static_StaysWhateverTheRegistrySays) {
   EXPECT_EQ(names(), "fixed");
 }
 
+TEST_F(FleetTest, Static_IsNotTheWholePictureWhileARegistryIsNotHeard) {
+  fleet_.reconfigure({.has_registry = true});
+  EXPECT_TRUE(fleet_.set_static({spec("fixed")}));
+  EXPECT_FALSE(fleet_.known());
+  list({}, kAll, kIncomplete);
+  EXPECT_FALSE(fleet_.known()) << "it is warming: it has nothing to say yet";
+  list({});
+  EXPECT_TRUE(fleet_.known());
+}
+
 TEST_F(FleetTest, Static_WinsOverARegisteredOneWhichComesBackAfterIt) {
   auto registered = spec("x", "g7");
   registered.weight = 9;

@@ -63,6 +63,14 @@ TEST(HungWatch, RefusedConnection_HungAtOnce) {
   EXPECT_EQ(watch.probed(at(1s), HungAnswer::refused, 3, at(0s)), Step::hung);
 }
 
+TEST(HungWatch, SaysThatItCannotWork_HungAtOnceUnlessItSpoke) {
+  HungWatch watch;
+  ASSERT_TRUE(watch.look(at(1s), 3, at(0s), ProbeVerdict::down, kRules));
+  EXPECT_EQ(watch.probed(at(1s), HungAnswer::unwell, 3, at(0s)), Step::hung);
+  ASSERT_TRUE(watch.look(at(2s), 3, at(0s), ProbeVerdict::down, kRules));
+  EXPECT_EQ(watch.probed(at(3s), HungAnswer::unwell, 3, at(2500ms)), Step::alive);
+}
+
 TEST(HungWatch, BrokenAnswer_IsForTheOrdinaryProbes) {
   HungWatch watch;
   ASSERT_TRUE(watch.look(at(1s), 1, at(0s), ProbeVerdict::up, kRules));

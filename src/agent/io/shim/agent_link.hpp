@@ -7,7 +7,7 @@
 #include <string>
 
 #include "agent/core/shim_protocol.hpp"
-#include "agent/io/shim/unique_fd.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 

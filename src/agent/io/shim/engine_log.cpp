@@ -8,8 +8,8 @@
 #include <charconv>
 #include <utility>
 
-#include "agent/io/shim/unique_fd.hpp"
 #include "common/core/time_text.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 namespace {

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "agent/io/shim/proc_scan.hpp"
 #include "common/core/clock.hpp"
 #include "common/core/percent_codec.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::agent {
 namespace {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "agent/core/engine_lines.hpp"
-#include "agent/io/shim/unique_fd.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 

@@ -8,11 +8,11 @@
 #include <system_error>
 #include <vector>
 
-#include "agent/core/process_tree.hpp"
 #include "agent/io/cgroup_parent.hpp"
-#include "agent/io/shim/proc_scan.hpp"
 #include "agent/io/shim/shim.hpp"
 #include "common/core/percent_codec.hpp"
+#include "common/core/process_tree.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::agent {
 namespace {

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <csignal>
 
-#include "agent/io/shim/proc_scan.hpp"
+#include "common/io/proc_scan.hpp"
 
 namespace svc::agent {
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "agent/core/process_tree.hpp"
 #include "agent/io/shim/run_cgroup.hpp"
+#include "common/core/process_tree.hpp"
 
 namespace svc::agent {
 

@@ -16,7 +16,7 @@
 #include "agent/io/shim/rank_output.hpp"
 #include "agent/io/shim/run_cgroup.hpp"
 #include "agent/io/shim/run_tree.hpp"
-#include "agent/io/shim/unique_fd.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 

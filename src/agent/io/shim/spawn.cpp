@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "agent/io/shim/child_setup.hpp"
-#include "agent/io/shim/unique_fd.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 namespace {

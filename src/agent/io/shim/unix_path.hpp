@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "agent/io/shim/unique_fd.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 

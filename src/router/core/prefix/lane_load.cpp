@@ -31,7 +31,7 @@ void LaneLoad::sent(std::uint64_t id, const Burden& burden, TimePoint now) {
   tokens_ += added.tokens;
   ++active_;
   opaque_ += added.streams ? 0 : 1;
-  last_change_ = std::max(last_change_, now);
+  if (active_ == 1) last_change_ = std::max(last_change_, now);  // more work is no progress
 }
 
 bool LaneLoad::take_out(std::uint64_t id, TimePoint now, bool measured) {

@@ -11,7 +11,8 @@
 namespace svc::router {
 
 struct LaneSpec {
-  std::uint64_t kv_tokens = 131'072;               ///< of its cache
+  std::uint64_t kv_tokens = 131'072;  ///< of its cache
+  bool kv_stated = false;             ///< by the instance; else it is learned from what it says of cached tokens
   double prefill_rate = SpeedMeter::kDefaultRate;  ///< to start with, tokens a second
   bool serial = false;  ///< one request at a time, and only the last one's prefix is kept (a static cache)
 

@@ -56,6 +56,8 @@ class PrefixIndex {
 
  private:
   using Stamp = std::uint64_t;  // lane in the upper 16 bits (plus 1), time of use in the lower 48; 0 = nobody
+  static constexpr double kMostLoad = 0.75;
+  static constexpr std::size_t kFirstCapacity = 1024;
   static constexpr std::size_t kInline = 3;
   static constexpr std::size_t kPerNode = 7;
   static constexpr std::uint32_t kNone = 0xFFFF'FFFFU;
@@ -127,5 +129,18 @@ class PrefixIndex {
   std::uint64_t match_ = 0;
   std::vector<Reach> reach_;
 };
+
+template <class Visit>
+void PrefixIndex::each_holder(const Entry& entry, Visit visit) const {
+  const auto valid = [&](Stamp holder) { return holder != 0 && time_of(holder) > lanes_[lane_of(holder)].floor; };
+  for (const auto holder : entry.holders) {
+    if (valid(holder)) visit(holder);
+  }
+  for (auto node = entry.more; node != kNone; node = nodes_[node].next) {
+    for (const auto holder : nodes_[node].holders) {
+      if (valid(holder)) visit(holder);
+    }
+  }
+}
 
 }  // namespace svc::router

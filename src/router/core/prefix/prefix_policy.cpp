@@ -20,12 +20,28 @@ void PrefixPolicy::reconfigure(const PrefixSettings& settings) {
   if (!anew) return;
   index_ = PrefixIndex(settings.index_max_bytes);
   for (Lane lane = 0; lane < lanes_.size(); ++lane) {
-    if (lanes_[lane].generation != 0) index_.set_capacity(lane, index_units(lanes_[lane].load.spec()));
+    if (lanes_[lane].generation != 0) index_.set_capacity(lane, index_units(lanes_[lane]));
   }
 }
 
-std::uint64_t PrefixPolicy::index_units(const LaneSpec& spec) const {
-  return static_cast<std::uint64_t>(static_cast<double>(spec.kv_tokens) * units_per_token_);
+std::uint64_t PrefixPolicy::index_units(const LaneState& state) const {
+  return static_cast<std::uint64_t>(static_cast<double>(state.load.spec().kv_tokens) * state.capacity *
+                                    units_per_token_);
+}
+
+/// What the index says that a cache has and the engine says it has not was pushed out there: the cache is smaller than
+/// thought. Hits as predicted from a full index mean that it may be larger.
+void PrefixPolicy::learn_capacity(Lane lane, LaneState& state, double predicted, double reported) {
+  if (state.load.spec().kv_stated || state.load.spec().serial || predicted < kLeastTold) return;
+  state.told += (std::min(1.0, reported / predicted) - state.told) * 0.05;
+  const double before = state.capacity;
+  if (state.told < 0.7) {
+    state.capacity = std::max(0.05, state.capacity * 0.8);
+    state.told = 0.85;
+  } else if (state.told > 0.95 && index_.held_units(lane) * 10 > index_units(state) * 9) {
+    state.capacity = std::min(16.0, state.capacity * 1.02);
+  }
+  if (state.capacity != before) index_.set_capacity(lane, index_units(state));
 }
 
 void PrefixPolicy::set_lane(Lane lane, const LaneSpec& spec) {
@@ -40,7 +56,7 @@ void PrefixPolicy::set_lane(Lane lane, const LaneSpec& spec) {
   } else {
     state.load.respec(spec);
   }
-  index_.set_capacity(lane, index_units(spec));
+  index_.set_capacity(lane, index_units(state));
 }
 
 void PrefixPolicy::remove_lane(Lane lane) {
@@ -108,6 +124,7 @@ Appraisal PrefixPolicy::appraise_one(const PromptView& prompt, Lane lane, double
     if (load.spec().serial) result.open = load.active() == 0;
   }
   rate *= std::clamp(share, 0.01, 1.0);
+  result.own = uncached / rate;
   result.wait = (ahead + result.burden.work) / rate;
   const double trusted = result.matched <= 0 && index_.keyed(lane) ? kKeyShare * result.burden.work : 0;
   result.score = result.wait - trusted / rate + disturbed / rate + kFullSeconds * std::max(0.0, full - kFullShare);
@@ -146,7 +163,7 @@ void PrefixPolicy::ended(const LoadTicket& ticket, const PromptShape& shape, std
     const auto step = [](double value) { return std::floor(std::log(value) / kResizeAbove); };
     if (step(before) != step(units_per_token_)) {
       for (Lane lane = 0; lane < lanes_.size(); ++lane) {
-        if (lanes_[lane].generation != 0) index_.set_capacity(lane, index_units(lanes_[lane].load.spec()));
+        if (lanes_[lane].generation != 0) index_.set_capacity(lane, index_units(lanes_[lane]));
       }
     }
   }
@@ -154,6 +171,10 @@ void PrefixPolicy::ended(const LoadTicket& ticket, const PromptShape& shape, std
   if (state == nullptr) return;
   state->load.ended(ticket.id, ticket.burden, now);
   if (!outcome.complete) return;
+  if (outcome.cached_tokens) {
+    learn_capacity(ticket.lane, *state, ticket.burden.tokens - ticket.burden.uncached,
+                   static_cast<double>(*outcome.cached_tokens));
+  }
   state->load.learn_stream(outcome.pieces, outcome.streaming);
   state->load.learn_answer(outcome.answering);
   const double generated = outcome.completion_tokens > 0 ? static_cast<double>(outcome.completion_tokens)

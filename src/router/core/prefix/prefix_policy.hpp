@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +41,7 @@ struct Appraisal {
   double score = 0;  ///< seconds; the least is the best
   Burden burden;
   double matched = 0;  ///< tokens that its cache saves
+  double own = 0;      ///< seconds of its own prefill
   double wait = 0;     ///< predicted seconds to the first byte
   bool open = true;    ///< it has less prefill outstanding than hold_prefill_seconds
 };
@@ -62,6 +64,7 @@ struct Outcome {
   Duration streaming{};                                    ///< from its first piece to its last
   Duration answering{};                                    ///< from its first byte to its end
   std::uint64_t prompt_tokens = 0, completion_tokens = 0;  ///< as the engine said; 0 = it did not
+  std::optional<std::uint64_t> cached_tokens{};            ///< the same
 };
 
 class PrefixPolicy {
@@ -108,6 +111,7 @@ class PrefixPolicy {
   static constexpr double kFullShare = 0.8;        ///< of the cache, from which on it is too full
   static constexpr double kFullSeconds = 5;        ///< what a cache that is twice as full would cost
   static constexpr double kKeyShare = 0.25;  ///< of its prefill, what a prompt_cache_key is worth where no text matches
+  static constexpr double kLeastTold = 512;  ///< predicted hits of fewer tokens teach nothing of a cache's size
   static constexpr double kSameSpeed = 0.15;  ///< speeds that differ less than this count as equal
   static constexpr std::size_t kMostRatios = 1024;
 
@@ -115,9 +119,12 @@ class PrefixPolicy {
   struct LaneState {
     LaneLoad load;
     std::uint32_t generation = 0;  // 0 = no such lane
+    double told = 1;               // reported over predicted cached tokens, lately
+    double capacity = 1;           // learned: of kv_tokens
   };
   [[nodiscard]] LaneState* live(const LoadTicket& ticket);
-  [[nodiscard]] std::uint64_t index_units(const LaneSpec& spec) const;
+  [[nodiscard]] std::uint64_t index_units(const LaneState& state) const;
+  void learn_capacity(Lane lane, LaneState& state, double predicted, double reported);
   [[nodiscard]] Appraisal appraise_one(const PromptView& prompt, Lane lane, double share, double reference,
                                        TimePoint now);
 

@@ -22,6 +22,20 @@ class PrefixScores {
     }
   }
 
+  /// What was made elsewhere: pairs of an upstream and its appraisal.
+  template <class Opinions>
+  void take(const Opinions& opinions) {
+    appraisals_.clear();
+    lanes_.clear();
+    for (const auto& opinion : opinions) {
+      const Lane lane = opinion.upstream->live->slot;
+      if (lane >= places_.size()) places_.resize(lane + 1, 0);
+      places_[lane] = static_cast<std::uint32_t>(lanes_.size());
+      lanes_.push_back(lane);
+      appraisals_.push_back(opinion.appraisal);
+    }
+  }
+
   /// nullptr: not among them.
   [[nodiscard]] const Appraisal* of(Lane lane) const {
     if (lane >= places_.size()) return nullptr;

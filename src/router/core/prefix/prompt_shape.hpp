@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -39,6 +40,11 @@ struct PromptShape {
   x = (x ^ (x >> 27U)) * 0x94d049bb133111ebULL;
   return (x ^ (x >> 31U)) | 1U;
 }
+
+/// For a log: a hash (8 hex digits) for every kLoggedUnits of the prompt, at most kMostLogged of them, with '.' between.
+void append_prefix_text(std::string& out, const PromptShape& shape);
+inline constexpr std::uint32_t kLoggedUnits = 2048;
+inline constexpr std::size_t kMostLogged = 256;
 
 /// Cuts a prompt into blocks, as its pieces come. A block ends every `block_bytes` of a message and where a message
 /// ends, so that one more turn of a conversation has all blocks of the turns before it.

@@ -1,0 +1,3 @@
+#include "ctl/app.hpp"
+
+int main(int argc, char** argv) { return svc::ctl::run(argc, argv); }
