@@ -98,7 +98,8 @@ bool Engine::admit(Progress& progress) {
   }
   private_ += own;
   admitted_ += own;
-  while (private_ + cache_.size() * block_tokens_ > model_.kv_tokens) cache_.evict();
+  while (private_ + cache_.size() * block_tokens_ > model_.kv_tokens && cache_.evict()) {
+  }
   Prefill prefill{job};
   prefill.done = cached_tokens(job, depth);
   prefill.shared = static_cast<std::uint32_t>(depth);

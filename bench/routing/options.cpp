@@ -23,6 +23,7 @@ void add_model(CLI::App& app, RunSettings& settings) {
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40U))
       ->capture_default_str()
       ->group(kGroup);
+  app.add_flag("--kv-unstated", settings.kv_unstated, "The router is told nothing of it, and learns")->group(kGroup);
   const auto store = [&model](double rate) { model.prefill_token = 1 / rate; };
   app.add_option_function<double>("--prefill-rate", store, "Prefill tokens a second of a short prompt")
       ->check(CLI::Range(1.0, 1e9))

@@ -22,6 +22,7 @@ struct Arrival {
   const Request* request = nullptr;
   Blocks blocks;
   double at = 0;
+  std::uint32_t cached = 0;  ///< tokens that its engine had of it; known at its end
 
   [[nodiscard]] Job job() const { return {row, request->in, request->out, blocks}; }
 };
@@ -57,6 +58,7 @@ class Policy {
 struct Fleet {
   const std::vector<Engine>& engines;  ///< for rules that are given their exact state
   std::uint64_t kv_tokens;             ///< that each engine says it has
+  bool kv_stated;                      ///< it says so; else the router begins with its default and learns
   std::uint32_t block_tokens;
   router::PrefixSettings prefix;  ///< of the router's own policy
   std::uint64_t seed;             ///< of the dice for ties

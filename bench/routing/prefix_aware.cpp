@@ -20,7 +20,8 @@ class PrefixAware : public Policy {
   PrefixAware(const Fleet& fleet, const router::PrefixSettings& settings)
       : fleet_(fleet), table_(fleet, settings_of(settings)), policy_(settings), random_(fleet.seed) {
     router::LaneSpec spec;
-    spec.kv_tokens = fleet.kv_tokens;
+    spec.kv_tokens = fleet.kv_stated ? fleet.kv_tokens : settings.kv_cache_tokens;
+    spec.kv_stated = fleet.kv_stated;
     for (router::Lane lane = 0; lane < fleet.engines.size(); ++lane) {
       policy_.set_lane(lane, spec);
       lanes_.push_back(lane);
@@ -29,19 +30,19 @@ class PrefixAware : public Policy {
 
   std::optional<EngineIndex> choose(const Arrival& arrival, double now) override {
     const auto context = context_of(arrival, now);
-    if (const auto engine = table_.pick(context)) {
-      send(arrival, *engine, now);
-      return engine;
+    if (order_.empty()) {
+      if (const auto engine = table_.pick(context)) {
+        send(arrival, *engine, now);
+        return engine;
+      }
     }
-    // Its best instance has enough to do.
+    // Its best instance has enough to do, or others wait: then it is seen at once whose turn it is.
     auto unheld = context;
     unheld.hold = false;
-    const auto best = *table_.preview(unheld);
-    const auto& appraisal = *scores_.of(lanes_[best]);
     router::WaitItem item;
     item.id = next_id_++;
     item.since = context.now;
-    item.seconds = appraisal.burden.uncached / policy_.load(lanes_[best])->speed().prefill_rate();
+    item.seconds = scores_.of(lanes_[*table_.preview(unheld)])->own;
     order_.add(item);
     held_.emplace(item.id, arrival);
     return std::nullopt;
@@ -78,6 +79,7 @@ class PrefixAware : public Policy {
     outcome.pieces = outcome.completion_tokens = arrival.request->out;
     outcome.streaming = outcome.answering = seconds(now - open.begun);
     outcome.prompt_tokens = arrival.request->in;
+    outcome.cached_tokens = arrival.cached;
     policy_.ended(open.ticket, shape_of(arrival), kModel, outcome, time_point(now));
   }
 

@@ -15,8 +15,12 @@ class Simulation {
   Simulation(const Trace& trace, const PolicyKind& kind, const RunSettings& settings)
       : trace_(trace),
         settings_(settings),
-        fleet_{engines_, settings.stated_kv_tokens > 0 ? settings.stated_kv_tokens : settings.model.kv_tokens,
-               trace.block_tokens, settings.prefix, settings.seed},
+        fleet_{engines_,
+               settings.stated_kv_tokens > 0 ? settings.stated_kv_tokens : settings.model.kv_tokens,
+               !settings.kv_unstated,
+               trace.block_tokens,
+               settings.prefix,
+               settings.seed},
         poll_at_(kNever) {
     for (std::size_t i = 0; i < settings.engines; ++i) {
       auto model = settings.model;
@@ -72,7 +76,7 @@ class Simulation {
 
   [[nodiscard]] Arrival arrival_of(std::uint32_t row) const {
     const auto& request = trace_.rows[row];
-    return {row, &request, trace_.blocks(request), result_.passages[row].arrived};
+    return {row, &request, trace_.blocks(request), result_.passages[row].arrived, result_.passages[row].cached};
   }
 
   void arrive() {

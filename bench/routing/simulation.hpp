@@ -15,6 +15,7 @@ struct RunSettings {
   std::vector<double> speeds;          ///< of the engines in turn, relative; empty: all 1
   double rate = 1;                     ///< times are divided by it: arrivals and think times
   std::uint64_t stated_kv_tokens = 0;  ///< what the router is told of an engine's cache; 0: the truth
+  bool kv_unstated = false;            ///< it is told nothing
   router::PrefixSettings prefix;
   std::uint64_t seed = 1;
 };

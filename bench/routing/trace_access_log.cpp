@@ -6,6 +6,7 @@
 #include <set>
 
 #include "bench/routing/trace_text.hpp"
+#include "router/core/prefix/prompt_shape.hpp"
 #include "router/core/prefix/token_ratio.hpp"
 
 namespace svc::routing {
@@ -13,22 +14,16 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kHexDigits = 8;  // of a block in `prefix`
+constexpr std::size_t kHexDigits = 8;  // of a hash in `prefix`
 constexpr std::uint32_t kMostTokens = 1U << 28U;
 constexpr double kBytesPerToken = router::TokenRatio::kLatin;  // of prompts, when no request of the log tells
-
-/// "48640/4096:0a1b2c3d4e5f6071": a prompt of 48,640 units, and the hash of each 4,096 of them with all before it.
-struct Prefix {
-  double units = 0, step = 0;
-  std::vector<BlockId> blocks;
-};
 
 struct Line {
   double at = 0;
   double in = 0, out = 0;  // tokens; 0: not told
   double bytes_in = 0, bytes_out = 0;
   bool stream = false;
-  Prefix prefix;
+  std::vector<BlockId> blocks;
   Request request;
 };
 
@@ -43,21 +38,17 @@ std::string_view text(const Json& object, const char* key) {
                                                      : std::string_view();
 }
 
-std::optional<Prefix> parse_prefix(std::string_view text) {
-  Prefix prefix;
-  if (text.empty()) return prefix;
-  const auto units = to_number<double>(take_field(text, '/'));
-  const auto step = to_number<double>(take_field(text, ':'));
-  if (!units || !step || !(*step >= 1) || text.size() % kHexDigits != 0) return std::nullopt;
-  prefix.units = *units;
-  prefix.step = *step;
-  for (; !text.empty(); text.remove_prefix(kHexDigits)) {
+/// "0a1b2c3d.4e5f6071": of each router::kLoggedUnits of the prompt, with all before them.
+std::optional<std::vector<BlockId>> parse_prefix(std::string_view text) {
+  std::vector<BlockId> blocks;
+  while (!text.empty()) {
+    const auto hash = take_field(text, '.');
+    const auto* end = hash.data() + hash.size();
     BlockId id = 0;
-    const auto* end = text.data() + kHexDigits;
-    if (std::from_chars(text.data(), end, id, 16).ptr != end) return std::nullopt;
-    prefix.blocks.push_back(id);
+    if (hash.size() != kHexDigits || std::from_chars(hash.data(), end, id, 16).ptr != end) return std::nullopt;
+    blocks.push_back(id);
   }
-  return prefix;
+  return blocks;
 }
 
 /// Tokens for each byte, of those requests that tell both.
@@ -84,8 +75,8 @@ std::optional<Line> read_line(const Json& object) {
     return std::nullopt;
   }
   const auto ended = stamp_seconds(text(object, "ts"), 'T');
-  auto prefix = parse_prefix(text(object, "prefix"));
-  if (!ended || !prefix) return std::nullopt;
+  auto blocks = parse_prefix(text(object, "prefix"));
+  if (!ended || !blocks) return std::nullopt;
   Line line;
   const double total = number(object, "total_ms") / 1000;
   line.at = *ended - total;
@@ -95,7 +86,7 @@ std::optional<Line> read_line(const Json& object) {
   line.bytes_out = number(object, "bytes_out");
   const auto stream = object.find("stream");
   line.stream = stream != object.end() && *stream == true;
-  line.prefix = std::move(*prefix);
+  line.blocks = std::move(*blocks);
   if (object.contains("total_ms")) line.request.recorded_total = total;
   if (object.contains("ttft_ms")) line.request.recorded_first = number(object, "ttft_ms") / 1000;
   if (const auto session = text(object, "session"); !session.empty()) {
@@ -108,6 +99,18 @@ std::uint32_t tokens(double value) {
   return static_cast<std::uint32_t>(std::clamp(std::round(value), 1.0, double{kMostTokens}));
 }
 
+/// A prompt is half a step longer than its hashes tell, on the average.
+std::uint32_t tokens_per_hash(const std::vector<Line>& rows) {
+  double prompts = 0;
+  double steps = 0;
+  for (const auto& row : rows) {
+    if (row.in <= 0 || row.blocks.empty() || row.blocks.size() >= router::kMostLogged) continue;
+    prompts += row.in;
+    steps += static_cast<double>(row.blocks.size()) + 0.5;
+  }
+  return tokens(steps > 0 ? prompts / steps : router::kLoggedUnits / kBytesPerToken);
+}
+
 }  // namespace
 
 Trace parse_access_log(std::string_view log) {
@@ -115,7 +118,7 @@ Trace parse_access_log(std::string_view log) {
   trace.name = "access log";
   std::vector<Line> rows;
   std::set<std::string, std::less<>> upstreams;
-  Ratio prompts, units, plain, streamed;
+  Ratio prompts, plain, streamed;
   TextLines lines(log);
   while (const auto line = lines.next()) {
     const auto object = Json::parse(*line, nullptr, false);
@@ -128,26 +131,24 @@ Trace parse_access_log(std::string_view log) {
     }
     if (const auto upstream = text(object, "upstream"); !upstream.empty()) upstreams.emplace(upstream);
     prompts.add(row->in, row->bytes_in);
-    units.add(row->in, row->prefix.units);
     (row->stream ? streamed : plain).add(row->out, row->bytes_out);
     rows.push_back(std::move(*row));
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Line& a, const Line& b) { return a.at < b.at; });
-  const auto with_prefix = std::find_if(rows.begin(), rows.end(), [](const Line& row) { return row.prefix.step > 0; });
-  if (with_prefix != rows.end()) {
-    trace.block_tokens = tokens(units.tokens_or(with_prefix->prefix.step, kBytesPerToken));
-  }
   for (auto& row : rows) {
-    const double in = row.in > 0 ? row.in : prompts.tokens_or(row.bytes_in, kBytesPerToken);
-    const double out = row.out > 0 ? row.out : (row.stream ? streamed : plain).tokens(row.bytes_out);
-    if (in <= 0 || out <= 0) {
+    if (row.in <= 0) row.in = prompts.tokens_or(row.bytes_in, kBytesPerToken);
+    if (row.out <= 0) row.out = (row.stream ? streamed : plain).tokens(row.bytes_out);
+  }
+  trace.block_tokens = tokens_per_hash(rows);
+  for (auto& row : rows) {
+    if (row.in <= 0 || row.out <= 0) {
       ++trace.left_out;
       continue;
     }
     row.request.at = row.at - rows.front().at;
-    row.request.in = tokens(in);
-    row.request.out = tokens(out);
-    trace.add(row.request, row.prefix.blocks);
+    row.request.in = tokens(row.in);
+    row.request.out = tokens(row.out);
+    trace.add(row.request, row.blocks);
   }
   trace.recorded_engines = upstreams.size();
   return trace;

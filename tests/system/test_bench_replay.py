@@ -83,7 +83,9 @@ class Replay(RouterTest):
 
     def test_the_log_of_a_router(self):
         sims = self.start_sims(2, "--kind", "vllm", "--prefill-us-per-token", 100, "--decode-us", 1000)
-        router = self.start_router(sims, config={"access_log": "json", "health_interval": "24h", "hung_timeout": 0})
+        router = self.start_router(sims, config={"load_balancing_method": "prefix_aware", "access_log": "json",
+                                                 "access_log_prefixes": True, "health_interval": "24h",
+                                                 "hung_timeout": 0})
         text = "the same long beginning " * 400
         for turn in range(6):
             router.chat(text + str(turn), max_tokens=10 + turn)
@@ -97,8 +99,11 @@ class Replay(RouterTest):
         self.assertEqual(report["recorded"]["requests"], 7)
         self.assertGreater(report["recorded"]["ttft_s"]["mean"], 0)
         self.assertIn("(as recorded)", self.table)
+        entries = [json.loads(line) for line in router.log_text().splitlines() if '"logger":"access"' in line]
+        answered = {entry["upstream"] for entry in entries if entry["status"] == 200}
         for run in report["runs"]:
-            self.assertEqual((run["engines"], run["rate"]), (2, 1))
+            self.assertEqual((run["engines"], run["rate"]), (len(answered), 1))
+            self.assertGreater(run["hit_share"], 0.3, "the log tells that the prompts begin alike")
             self.assertGreater(run["latency_s"]["mean"], run["ttft_s"]["mean"])
 
     def test_plain_and_packed_files_are_the_same(self):

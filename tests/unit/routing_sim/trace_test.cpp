@@ -79,10 +79,10 @@ TEST(Trace, Azure_CountsFromItsFirstRequest) {
 
 constexpr std::string_view kAccessLog =
     R"(2026-11-23T12:00:00.000000Z INFO  router: ready
-{"ts":"2026-11-23T12:00:04.000000Z","level":"info","logger":"access","msg":"request","method":"POST","status":200,"upstream":"a","ttft_ms":500.0,"total_ms":3000.0,"bytes_in":4400,"bytes_out":900,"prompt_tokens":1000,"completion_tokens":30,"stream":true,"prefix":"4000/1000:000000010000000200000003"}
+{"ts":"2026-11-23T12:00:04.000000Z","level":"info","logger":"access","msg":"request","method":"POST","status":200,"upstream":"a","ttft_ms":500.0,"total_ms":3000.0,"bytes_in":4400,"bytes_out":900,"prompt_tokens":1000,"completion_tokens":30,"stream":true,"prefix":"00000001.00000002.00000003"}
 {"ts":"2026-11-23T12:00:05.000000Z","level":"info","logger":"access","msg":"request","method":"GET","path":"/v1/models","status":200,"bytes_in":0,"bytes_out":90}
 {"ts":"2026-11-23T12:00:05.000000Z","level":"info","logger":"access","msg":"request","method":"POST","status":503,"reason":"queue_full","bytes_in":99,"bytes_out":90}
-{"ts":"2026-11-23T12:00:06.000000Z","level":"info","logger":"access","msg":"request","method":"POST","status":200,"upstream":"b","ttft_ms":100.0,"total_ms":6000.0,"bytes_in":2200,"bytes_out":600,"stream":true,"prefix":"2000/1000:00000001"}
+{"ts":"2026-11-23T12:00:06.000000Z","level":"info","logger":"access","msg":"request","method":"POST","status":200,"upstream":"b","ttft_ms":100.0,"total_ms":6000.0,"bytes_in":2200,"bytes_out":600,"stream":true,"prefix":"00000001"}
 {"ts":"2026-11-23T12:00:07.000000Z","level":"info","logger":"access","msg":"request","method":"POST","status":200,"upstream":"b","total_ms":10.0,"bytes_in":2200,"bytes_out":600}
 )";
 
@@ -91,7 +91,8 @@ TEST(Trace, AccessLog_BeginsWhereRequestsBegan) {
   ASSERT_EQ(trace.rows.size(), 2U);
   EXPECT_EQ(trace.left_out, 2U) << "one that was refused, and one whose answer nobody can size";
   EXPECT_EQ(trace.recorded_engines, 2U);
-  EXPECT_EQ(trace.block_tokens, 250U) << "1,000 bytes, at 4 bytes a token";
+  EXPECT_EQ(trace.block_tokens, 300U)
+      << "1,500 tokens and four hashes; each prompt ends half a step behind its last one";
   EXPECT_EQ(trace.rows[0].at, 0) << "the one that ended last came first";
   EXPECT_EQ(trace.rows[1].at, 1);
   EXPECT_EQ(trace.rows[1].in, 1000U);
