@@ -30,9 +30,7 @@ Result<TlsContext> make_base(ssl::context::method method) {
   SSL_CTX* native = context->native_handle();
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
   if (SSL_CTX_set_cipher_list(native, kTls12Suites) != 1 || SSL_CTX_set1_groups_list(native, kGroups) != 1) {
-    Error error;
-    error.message = "the TLS library refuses the cipher suites of this build";
-    return error;
+    return internal_error("the TLS library refuses the cipher suites of this build");
   }
   SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
   return context;
