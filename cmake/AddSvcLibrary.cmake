@@ -22,6 +22,11 @@ function(add_svc_library name)
     add_library(${name} STATIC ${sources})
     svc_set_warnings(${name})
     svc_precompile(${name})
+    if(SVC_UNITY)
+      set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+      # What each source is warned of alone, as the other presets compile it.
+      target_compile_options(${name} PRIVATE -Wno-shadow $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+    endif()
     if(SVC_FUZZ AND NOT name MATCHES "_core$")
       # What is fuzzed hard is the core; Beast at -O1 with sanitizers would take most of the build.
       target_compile_options(${name} PRIVATE -O0)

@@ -6,6 +6,7 @@ function(add_svc_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LABELS;DEPENDS")
   add_executable(${name} ${arg_SOURCES})
   svc_set_warnings(${name})
+  svc_precompile_test(${name})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   # Only where it is used: the path of the checkout would keep all others from sharing a compiler cache with another one.
   foreach(source IN LISTS arg_SOURCES)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/core/ascii.hpp"
+
 namespace svc::load {
 namespace {
 
@@ -26,13 +28,6 @@ template <class Number>
 bool read_number(std::string_view text, Number& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc() && end == text.data() + text.size() && !text.empty();
-}
-
-int hex_value(char byte) {
-  if (byte >= '0' && byte <= '9') return byte - '0';
-  if (byte >= 'a' && byte <= 'f') return byte - 'a' + 10;
-  if (byte >= 'A' && byte <= 'F') return byte - 'A' + 10;
-  return -1;
 }
 
 }  // namespace

@@ -49,14 +49,16 @@ class PrefixAware : public Policy {
   }
 
   std::optional<Sent> release(double now) override {
+    using Place = router::WaitOrder::Place;
     if (order_.empty()) return std::nullopt;
     router::PickContext context;  // of the one that was asked about last
     const auto ready = [&](std::uint64_t id) {
       context = context_of(held_.at(id), now);
-      return table_.preview(context).has_value();
+      if (table_.preview(context)) return Place::yes;
+      return scores_.any_open() ? Place::no : Place::nobody;
     };
     const router::WaitRule rule{true, policy_.settings().aging};
-    const auto id = order_.next(time_point(now), rule, ready);
+    const auto id = order_.next(rule, ready);
     if (!id) return std::nullopt;
     order_.take(*id);
     const auto arrival = held_.extract(*id).mapped();

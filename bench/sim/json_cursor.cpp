@@ -3,10 +3,11 @@
 #include <charconv>
 #include <cmath>
 
+#include "common/core/ascii.hpp"
+
 namespace svc::sim {
 namespace {
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 }  // namespace
 
 char JsonCursor::peek() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/core/ascii.hpp"
 #include "common/core/header_rules.hpp"
 
 namespace svc::sim {
@@ -10,20 +11,11 @@ namespace {
 constexpr std::size_t kMaxChunkLine = 4096;
 constexpr std::size_t kMaxTrailer = 16384;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return (byte < 0x20 && c != '\t') || byte == 0x7f;
   });
-}
-
-int hex_value(char c) {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ namespace {
 
 using Verdict = CheckLine::Verdict;
 
-constexpr Duration kPerCall = std::chrono::seconds(3);
+constexpr Duration kPerCheckCall = std::chrono::seconds(3);
 
 std::optional<RunningPart> running(const Host& host, const Part& part) {
   return find_part(pid_file_of(host.folder.run_dir, part.id), program_of(part));
@@ -66,7 +66,7 @@ class ReachChecks {
     }
     const auto pages = pages_of(part, access_);
     if (!pages) return tell_({Verdict::bad, "registry", pages.error().to_string()});
-    const auto reply = pages->get(url + "/health", kPerCall);
+    const auto reply = pages->get(url + "/health", kPerCheckCall);
     if (reply && parse_registry_health(reply->body)) return tell_({Verdict::good, "registry", "answers at " + url});
     if (reply) return tell_({Verdict::bad, "registry", "what answers at " + url + " is no registry"});
     const bool not_yet = part.here && !running(host_, part);
@@ -113,7 +113,7 @@ class ReachChecks {
     const auto instances = static_instances(*json);
     std::vector<std::string> urls;
     for (const StaticInstance& each : instances) urls.push_back("http://" + each.endpoint.to_string() + "/v1/models");
-    const auto replies = pages->get_all(urls, kPerCall);
+    const auto replies = pages->get_all(urls, kPerCheckCall);
     for (std::size_t i = 0; i < instances.size(); ++i) {
       const std::string subject = "static service " + instances[i].name;
       const bool silent = !replies[i] && replies[i].error().code != Errc::protocol_error;

@@ -23,10 +23,10 @@ struct GenerateOptions {
   std::string model;
 };
 
-void say(const std::string& text) { std::fprintf(stderr, "infinilm-ctl generate-config: %s\n", text.c_str()); }
+void warn(const std::string& text) { std::fprintf(stderr, "infinilm-ctl generate-config: %s\n", text.c_str()); }
 
 ExitCode failed(const Error& error) {
-  say(error.to_string());
+  warn(error.to_string());
   return error.code == Errc::invalid_argument ? ExitCode::usage : ExitCode::failed;
 }
 
@@ -52,10 +52,10 @@ ExitCode generate(const GenerateOptions& options) {
   if (!found) return failed(found.error());
   const ProxyFormat format = options.format == "nginx" ? ProxyFormat::nginx : ProxyFormat::haproxy;
   if (format == ProxyFormat::nginx) leave_out_unknown_names(*found);
-  for (const std::string& sentence : found->left_out) say("left out: " + sentence);
+  for (const std::string& sentence : found->left_out) warn("left out: " + sentence);
   const auto config = make_proxy_config(format, std::move(found->upstreams), settings);
   if (!config) return failed(config.error());
-  for (const std::string& note : config->notes) say("note: " + note);
+  for (const std::string& note : config->notes) warn("note: " + note);
   if (options.output.empty()) {
     std::fputs(config->text.c_str(), stdout);
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return ExitCode::ok;
@@ -63,7 +63,7 @@ ExitCode generate(const GenerateOptions& options) {
   }
   const auto changed = write_config(options.output, config->text);
   if (!changed) return failed(changed.error());
-  say(options.output + (*changed ? " written: " : " is up to date: ") + std::to_string(config->instances) +
+  warn(options.output + (*changed ? " written: " : " is up to date: ") + std::to_string(config->instances) +
       (config->instances == 1 ? " instance" : " instances"));
   return ExitCode::ok;
 }

@@ -17,7 +17,7 @@ namespace svc::ctl {
 namespace {
 
 constexpr Duration kBetween = std::chrono::milliseconds(500);
-constexpr Duration kPerCall = std::chrono::seconds(1);
+constexpr Duration kPerStatusCall = std::chrono::seconds(1);
 constexpr Duration kAfterSecondSignal = std::chrono::seconds(10);
 
 struct StopOptions {
@@ -29,7 +29,7 @@ struct StopOptions {
 /// What an agent says of its drain. Registry and router close their ports at once: nothing can be asked of them.
 std::string how_far(const Pages& pages, const std::string& url) {
   if (url.empty()) return "stopping";
-  const auto reply = pages.get(url + "/status", kPerCall);
+  const auto reply = pages.get(url + "/status", kPerStatusCall);
   const auto status = reply ? parse_agent_status(reply->body) : std::nullopt;
   if (!status || status->state.empty()) return "stopping";
   if (status->state != "draining" || !status->open_connections) return status->state;

@@ -20,7 +20,7 @@ namespace {
 /// Between two looks: longer and longer, since each is a line in a router's access log.
 constexpr Duration kFirstPause = std::chrono::milliseconds(50);
 constexpr Duration kLongestPause = std::chrono::seconds(1);
-constexpr Duration kPerCall = std::chrono::seconds(5);
+constexpr Duration kPerWaitCall = std::chrono::seconds(5);
 
 struct WaitOptions {
   AccessOptions access;
@@ -34,7 +34,7 @@ struct WaitOptions {
 Readiness ask(const Pages& pages, const WaitOptions& options) {
   const auto replies = pages.get_all(
       {options.url + std::string(readiness_path(options.kind)), options.url + std::string(detail_path(options.kind))},
-      kPerCall);
+      kPerWaitCall);
   if (!replies[0]) return {Readiness::Verdict::not_yet, replies[0].error().to_string()};
   const std::string detail = replies[1] && replies[1]->status != 401 ? replies[1]->body : "";
   return judge_readiness(options.kind, {replies[0]->status, replies[0]->body, detail, options.registered});

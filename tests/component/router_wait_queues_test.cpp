@@ -138,6 +138,25 @@ TEST(RouterWaitQueues, PassedOn_TheNextOneLooksAndTheOrderStays) {
   EXPECT_EQ(s.taken(), Names{"picky"});
 }
 
+TEST(RouterWaitQueues, Nobody_IsSaidOnce_AndNotOfThoseWhoFailedBefore) {
+  using Place = WaitOrder::Place;
+  Subject s;
+  s.queues.reconfigure(bound(10));
+  std::size_t asked = 0;
+  const auto shut = [&asked] { return ++asked, Place::nobody; };
+  for (int i = 0; i < 5; ++i) {
+    Ticket ticket;
+    s.queues.join("m", kStart, s.wake("held"), ticket, {.ready = shut});
+  }
+  asked = 0;
+  s.queues.slot_freed("m");
+  EXPECT_EQ(asked, 1U);
+  Ticket picky;
+  s.queues.join("m", kStart, s.wake("picky"), picky, {.picky = true, .ready = [] { return Place::yes; }});
+  s.queues.slot_freed("m");
+  EXPECT_EQ(s.taken(), Names{"picky"});
+}
+
 TEST(RouterWaitQueues, RoomWhileNobodyWaited_WakesWhoJoins) {
   Subject s;
   s.queues.slot_freed("m");

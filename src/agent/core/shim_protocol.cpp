@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMostInteger = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMostPid = std::numeric_limits<pid_t>::max();
 
 std::string print(const json& message) { return message.dump(-1, ' ', false, json::error_handler_t::replace); }
@@ -48,7 +48,7 @@ void read_exact(JsonReader& reader, std::string_view key, std::vector<std::strin
 
 void read_duration(JsonReader& reader, std::string_view key, Duration& target) {
   std::int64_t count = 0;
-  if (reader.integer(key, count, 0, kMost)) target = Duration(count);
+  if (reader.integer(key, count, 0, kMostInteger)) target = Duration(count);
 }
 
 json rank_json(const RankCommand& rank) {
@@ -111,7 +111,7 @@ LaunchOrder read_launch(JsonReader& reader) {
   read_duration(reader, "grace_ns", order.grace);
   read_exact(reader, "socket_path", order.socket_path);
   read_exact(reader, "log_file", order.log_file);
-  reader.integer("log_max_bytes", order.log_max_bytes, 0, kMost);
+  reader.integer("log_max_bytes", order.log_max_bytes, 0, kMostInteger);
   reader.integer("log_max_files", order.log_max_files, 0, std::numeric_limits<unsigned>::max());
   read_duration(reader, "log_max_age_ns", order.log_max_age);
   read_exact(reader, "cgroup_parent", order.cgroup_parent);
@@ -163,7 +163,7 @@ RunReport read_run(JsonReader& reader) {
     }
   }
   read_exact(reader, "fingerprint", report.fingerprint);
-  reader.integer("started_at_us", report.started_at_us, 0, kMost);
+  reader.integer("started_at_us", report.started_at_us, 0, kMostInteger);
   read_port(reader, report.port);
   read_exact(reader, "cgroup", report.cgroup);
   return report;
@@ -173,20 +173,20 @@ LineReport read_line(JsonReader& reader) {
   LineReport report;
   read_port(reader, report.port);
   reader.text("last_line", report.last_line, {.controls = true});
-  reader.integer("lines_lost", report.lines_lost, 0, kMost);
+  reader.integer("lines_lost", report.lines_lost, 0, kMostInteger);
   reader.flag("log_failing", report.log_failing);
   return report;
 }
 
 ExitReport read_exit(JsonReader& reader) {
-  static constexpr std::array kKinds = {ExitKind::exited,       ExitKind::signalled,     ExitKind::out_of_memory,
-                                        ExitKind::start_failed, ExitKind::start_timeout, ExitKind::hung,
-                                        ExitKind::stopped,      ExitKind::lost};
+  static constexpr std::array kExitKinds = {ExitKind::exited,       ExitKind::signalled,     ExitKind::out_of_memory,
+                                            ExitKind::start_failed, ExitKind::start_timeout, ExitKind::hung,
+                                            ExitKind::stopped,      ExitKind::lost};
   ExitReport report;
   std::string word;
   reader.text("kind", word);
   bool known = false;
-  for (const ExitKind kind : kKinds) {
+  for (const ExitKind kind : kExitKinds) {
     if (word_of(kind) != word) continue;
     report.outcome.kind = kind;
     known = true;
@@ -201,8 +201,8 @@ ExitReport read_exit(JsonReader& reader) {
 
 GoneReport read_gone(JsonReader& reader) {
   GoneReport report;
-  reader.integer("killed", report.killed, 0, kMost);
-  reader.integer("lines_lost", report.lines_lost, 0, kMost);
+  reader.integer("killed", report.killed, 0, kMostInteger);
+  reader.integer("lines_lost", report.lines_lost, 0, kMostInteger);
   return report;
 }
 

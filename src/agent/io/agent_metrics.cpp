@@ -10,6 +10,7 @@
 
 #include "agent/core/exit_outcome.hpp"
 #include "agent/core/instance_machine.hpp"
+#include "common/core/duration_text.hpp"
 
 namespace svc::agent {
 namespace {
@@ -18,8 +19,6 @@ constexpr std::array kStates{InstanceState::idle,     InstanceState::port_taken,
                              InstanceState::running,  InstanceState::unhealthy,   InstanceState::draining,
                              InstanceState::stopping, InstanceState::backing_off, InstanceState::failed,
                              InstanceState::stopped};
-
-double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 /// The series of one service. A value that is not known has no series at first, and is NaN when it was known before.
 class ServiceSeries {
@@ -42,12 +41,12 @@ class ServiceSeries {
             found == view.exit_counts.end() ? 0 : found->second, {{"reason", reason}});
     }
     if (view.ready_for > Duration::zero()) {
-      start_seconds_ = seconds(view.up_for - view.ready_for);
+      start_seconds_ = to_seconds(view.up_for - view.ready_for);
     }
     known("start_seconds", "Time that the last start took until the engine was ready", start_seconds_);
     gauge("engine_uptime_seconds", "Time since the present start of the engine; 0 while it does not run",
-          seconds(view.up_for));
-    gauge("ready_seconds", "Time since the engine became ready; 0 while it is not", seconds(view.ready_for));
+          to_seconds(view.up_for));
+    gauge("ready_seconds", "Time since the engine became ready; 0 while it is not", to_seconds(view.ready_for));
     gauge("uptime_seconds", "Time that the agent has looked after the service",
           std::chrono::duration<double>(wall_now() - view.agent_started).count());
     known("engine_resident_bytes", "Memory of the engine's processes that is in RAM", view.load.rss_bytes);

@@ -25,7 +25,7 @@ namespace svc::agent {
 namespace {
 
 using Pipe = asio::posix::stream_descriptor;
-using Answer = std::optional<std::uint64_t>;
+using MemoryAnswer = std::optional<std::uint64_t>;
 
 constexpr Duration kTimeLimit = std::chrono::seconds(5);
 constexpr Duration kKeep = std::chrono::seconds(10);
@@ -131,7 +131,7 @@ struct GpuMemory::Impl {
   explicit Impl(asio::any_io_executor used)
       : executor(std::move(used)), program(program_in_path("nvidia-smi")), done(executor, Timer::time_point::max()) {}
 
-  static asio::awaitable<Answer> used_by(std::shared_ptr<Impl> my, std::vector<pid_t> pids);
+  static asio::awaitable<MemoryAnswer> used_by(std::shared_ptr<Impl> my, std::vector<pid_t> pids);
   asio::awaitable<void> refresh();
   asio::awaitable<std::string> run();
   bool earlier_one_hangs() const;
@@ -203,7 +203,7 @@ asio::awaitable<void> GpuMemory::Impl::refresh() {
   known = parse_compute_apps(text);
 }
 
-asio::awaitable<Answer> GpuMemory::Impl::used_by(std::shared_ptr<Impl> my, std::vector<pid_t> pids) {
+asio::awaitable<MemoryAnswer> GpuMemory::Impl::used_by(std::shared_ptr<Impl> my, std::vector<pid_t> pids) {
   while (my->busy && !my->stopped) {
     co_await my->done.async_wait(kTok);
   }
@@ -213,7 +213,7 @@ asio::awaitable<Answer> GpuMemory::Impl::used_by(std::shared_ptr<Impl> my, std::
   if (!my->known_since || steady_now() - *my->known_since >= kKeep) {
     co_await my->refresh();
   }
-  Answer sum;
+  MemoryAnswer sum;
   for (const pid_t pid : pids) {
     const auto found = my->known.find(pid);
     if (found != my->known.end() && !my->stopped) {

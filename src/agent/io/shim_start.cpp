@@ -18,10 +18,10 @@
 namespace svc::agent {
 namespace {
 
-constexpr int kErrorPipe = kShimLock + 1;
+constexpr int kShimErrorPipe = kShimLock + 1;
 /// Descriptors are moved up here first, so that none is in the place of another.
 constexpr int kAside = 16;
-enum Step : int { streams, descriptors, exec };
+enum ShimStep : int { streams, descriptors, exec };
 
 /// Before main(), and so before the daemon raises it: engines that use select(2) break above 1024.
 const rlimit kFileLimitAtStart = [] {
@@ -45,28 +45,28 @@ std::vector<char*> environment_with(std::string& marker) {
   return variables;
 }
 
-struct Plan {
+struct ShimPlan {
   char* const* argv = nullptr;
   char* const* environment = nullptr;
   int null = -1, connection = -1, lock = -1, failure = -1;  ///< all at kAside or above
 };
 
-[[noreturn]] void run_child(const Plan& plan) {
+[[noreturn]] void run_shim_child(const ShimPlan& plan) {
   ::setsid();  // a Ctrl-C is the agent's to deal with
   reset_signals();
   if (::dup2(plan.null, STDIN_FILENO) < 0 || ::dup2(plan.null, STDOUT_FILENO) < 0) fail_child(plan.failure, streams);
   if (::dup2(plan.connection, kShimSocket) < 0 || ::dup2(plan.lock, kShimLock) < 0 ||
-      ::dup3(plan.failure, kErrorPipe, O_CLOEXEC) < 0) {
+      ::dup3(plan.failure, kShimErrorPipe, O_CLOEXEC) < 0) {
     fail_child(plan.failure, descriptors);
   }
-  close_from(kErrorPipe + 1);
+  close_from(kShimErrorPipe + 1);
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && kFileLimitAtStart.rlim_cur <= limit.rlim_max) {
     limit.rlim_cur = kFileLimitAtStart.rlim_cur;
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
   ::execve("/proc/self/exe", plan.argv, plan.environment);
-  fail_child(kErrorPipe, exec);
+  fail_child(kShimErrorPipe, exec);
 }
 
 }  // namespace
@@ -95,11 +95,11 @@ Result<StartedShim> start_shim(const std::string& name, int lock) {
   std::string marker = value.empty() ? value : std::string(kRunMarker) + "=" + value;
   const std::array<char*, 3> argv{title.data(), role.data(), nullptr};
   const std::vector<char*> environment = environment_with(marker);
-  const Plan plan{argv.data(),        environment.data(), null_aside.get(),
-                  theirs_aside.get(), lock_aside.get(),   failed_aside.get()};
+  const ShimPlan plan{argv.data(),        environment.data(), null_aside.get(),
+                      theirs_aside.get(), lock_aside.get(),   failed_aside.get()};
   const pid_t pid = ::fork();
   if (pid < 0) return cannot_start("fork");
-  if (pid == 0) run_child(plan);
+  if (pid == 0) run_shim_child(plan);
   failed_aside.reset();
   failed_end.reset();
   ChildFailure failure;

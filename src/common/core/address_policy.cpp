@@ -2,11 +2,10 @@
 
 #include <algorithm>
 
+#include "common/core/ascii.hpp"
+
 namespace svc {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 bool is_number(std::string_view label) {
   if (label.empty()) return false;

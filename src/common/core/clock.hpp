@@ -17,4 +17,9 @@ inline WallTime wall_now() {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
+/// 0 when `to` is not after `from`.
+inline double seconds_between(TimePoint from, TimePoint to) {
+  return to > from ? std::chrono::duration<double>(to - from).count() : 0.0;
+}
+
 }  // namespace svc

@@ -7,6 +7,7 @@
 #include <limits>
 #include <system_error>
 
+#include "common/core/ascii.hpp"
 #include "common/core/json_text.hpp"
 
 namespace svc {
@@ -25,8 +26,6 @@ constexpr std::int64_t kDay = 24 * kUnits[0].nanoseconds;
 constexpr std::int64_t kSecond = kUnits[2].nanoseconds;
 
 __extension__ using Wide = __int128;
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::int64_t unit_of(std::string_view name) {
   if (name.empty()) return kSecond;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "common/core/ascii.hpp"
+
 namespace svc {
 namespace {
 
@@ -28,13 +30,6 @@ std::optional<V4> parse_v4(std::string_view text) {
   }
   if (!text.empty()) return std::nullopt;
   return bytes;
-}
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 /// Groups separated by ':', the last of which may be dotted IPv4; appends bytes, at most 16 in all.

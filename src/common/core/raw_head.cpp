@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "common/core/ascii.hpp"
 #include "common/core/header_rules.hpp"
 #include "common/core/http_url.hpp"
 
@@ -10,8 +11,6 @@ namespace svc {
 namespace {
 
 constexpr std::string_view kLineEnd = "\r\n";
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace
 

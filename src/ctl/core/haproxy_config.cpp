@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-std::string time_text(Duration time) {
+std::string haproxy_time(Duration time) {
   const auto whole = std::max<std::int64_t>(1, std::chrono::ceil<milliseconds>(time).count());
   return whole % 1000 == 0 ? std::to_string(whole / 1000) + "s" : std::to_string(whole) + "ms";
 }
@@ -106,12 +106,12 @@ std::string defaults_section(const ProxySettings& settings) {
   std::string out = "defaults\n  mode http\n  log global\n  option httplog\n";
   out += "  option http-no-delay  # every piece of a stream is passed on when it comes\n";
   out += "  option http-keep-alive\n  http-reuse safe\n";
-  out += "  timeout connect " + time_text(settings.proxy_connect_timeout) + "\n";
-  out += "  timeout server " + time_text(settings.proxy_timeout) + "\n";
-  out += "  timeout client " + time_text(std::max(settings.proxy_timeout, settings.write_timeout)) + "\n";
-  out += "  timeout tunnel " + time_text(settings.proxy_timeout) + "\n";
-  out += "  timeout http-request " + time_text(settings.header_timeout) + "\n";
-  out += "  timeout http-keep-alive " + time_text(settings.idle_timeout) + "\n";
+  out += "  timeout connect " + haproxy_time(settings.proxy_connect_timeout) + "\n";
+  out += "  timeout server " + haproxy_time(settings.proxy_timeout) + "\n";
+  out += "  timeout client " + haproxy_time(std::max(settings.proxy_timeout, settings.write_timeout)) + "\n";
+  out += "  timeout tunnel " + haproxy_time(settings.proxy_timeout) + "\n";
+  out += "  timeout http-request " + haproxy_time(settings.header_timeout) + "\n";
+  out += "  timeout http-keep-alive " + haproxy_time(settings.idle_timeout) + "\n";
   return out + retry_lines(settings) + "\n";
 }
 
@@ -144,7 +144,7 @@ Result<std::string> backend_section(const ProxyPlan& plan, const ProxySettings& 
   out += "  http-check expect status 200-299,401,403,404,405,501\n";
   out += "  default-server check inter 2s fastinter 500ms downinter 1s fall " + std::to_string(settings.max_errors) +
          " rise " + std::to_string(settings.healthy_after) + " init-addr last,libc,none";
-  if (settings.slow_start >= milliseconds(1)) out += " slowstart " + time_text(settings.slow_start);
+  if (settings.slow_start >= milliseconds(1)) out += " slowstart " + haproxy_time(settings.slow_start);
   return out + "\n" + *servers;
 }
 

@@ -18,7 +18,7 @@ constexpr std::size_t kZoneKibEach = 4;
 /// Shorter than any engine keeps an idle connection (uvicorn: 5 s), where a request on a closed one cannot be repeated.
 constexpr Duration kSafeIdle = seconds(4);
 
-std::string time_text(Duration time) {
+std::string nginx_time(Duration time) {
   const auto whole = std::chrono::ceil<milliseconds>(time).count();
   return whole % 1000 == 0 ? std::to_string(whole / 1000) + "s" : std::to_string(whole) + "ms";
 }
@@ -82,7 +82,7 @@ void append_group(std::string& out, const ProxyPlan& plan, const ProxySettings& 
   append_servers(out, of_backups ? plan.backups : plan.primaries, false);
   if (!of_backups && !backups_apart(plan)) append_servers(out, plan.backups, true);
   if (idle > Duration::zero()) {
-    out += "    keepalive 128;\n    keepalive_timeout " + time_text(idle) + ";\n";
+    out += "    keepalive 128;\n    keepalive_timeout " + nginx_time(idle) + ";\n";
   }
   out += "  }\n\n";
 }
@@ -119,7 +119,7 @@ void append_retries(std::string& out, const ProxySettings& settings) {
   if (settings.retry_on_503) out += " http_503";
   if (settings.retry_post) out += " non_idempotent";
   out += ";\n    proxy_next_upstream_tries " + std::to_string(settings.retry_max + 1) + ";\n";
-  out += "    proxy_next_upstream_timeout " + time_text(settings.proxy_timeout) +
+  out += "    proxy_next_upstream_timeout " + nginx_time(settings.proxy_timeout) +
          ";  # nothing is asked again after a time-out\n";
 }
 
@@ -172,10 +172,10 @@ Result<std::string> server_block(const ProxyPlan& plan, const ProxySettings& set
   out += "    if ($http_host ~ \"[^A-Za-z0-9.:\\[\\]_-]\") {\n      return 400;\n    }\n\n";
   out += "    client_max_body_size " + std::to_string(settings.max_body_bytes) + ";\n";
   out += "    client_body_buffer_size 1m;\n";
-  out += "    client_header_timeout " + time_text(settings.header_timeout) + ";\n";
-  out += "    client_body_timeout " + time_text(settings.body_timeout) + ";\n";
-  out += "    send_timeout " + time_text(settings.write_timeout) + ";\n";
-  out += "    keepalive_timeout " + time_text(settings.idle_timeout) + ";\n\n";
+  out += "    client_header_timeout " + nginx_time(settings.header_timeout) + ";\n";
+  out += "    client_body_timeout " + nginx_time(settings.body_timeout) + ";\n";
+  out += "    send_timeout " + nginx_time(settings.write_timeout) + ";\n";
+  out += "    keepalive_timeout " + nginx_time(settings.idle_timeout) + ";\n\n";
   out += "    # Every piece of a stream is passed on when it comes.\n";
   out +=
       "    proxy_http_version 1.1;\n    proxy_buffering off;\n    proxy_buffer_size 32k;\n    proxy_buffers 4 32k;\n";
@@ -186,9 +186,9 @@ Result<std::string> server_block(const ProxyPlan& plan, const ProxySettings& set
   out +=
       "    proxy_ignore_headers X-Accel-Buffering X-Accel-Charset X-Accel-Expires X-Accel-Limit-Rate "
       "X-Accel-Redirect;\n";
-  out += "    proxy_connect_timeout " + time_text(settings.proxy_connect_timeout) + ";\n";
-  out += "    proxy_send_timeout " + time_text(settings.proxy_timeout) + ";\n";
-  out += "    proxy_read_timeout " + time_text(settings.proxy_timeout) + ";\n";
+  out += "    proxy_connect_timeout " + nginx_time(settings.proxy_connect_timeout) + ";\n";
+  out += "    proxy_send_timeout " + nginx_time(settings.proxy_timeout) + ";\n";
+  out += "    proxy_read_timeout " + nginx_time(settings.proxy_timeout) + ";\n";
   append_retries(out, settings);
   const auto https = https_lines(plan, settings);
   if (!https) return https.error();

@@ -6,6 +6,7 @@
 #include "common/core/http_url.hpp"
 #include "common/core/json_reader.hpp"
 #include "common/core/wire/registry_api.hpp"
+#include "ctl/core/page_json.hpp"
 #include "ctl/core/proxy_plan.hpp"
 
 namespace svc::ctl {
@@ -14,12 +15,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::hours;
 using std::chrono::milliseconds;
-
-const json* member(const json& object, const char* key) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(key);
-  return found == object.end() || found->is_null() ? nullptr : &*found;
-}
 
 std::string text_at(const json& object, const char* key) {
   const json* const found = member(object, key);

@@ -15,7 +15,7 @@ asio::awaitable<void> look_up(Resolver& resolver, std::string host, Deadline dea
   if (addresses) missing.erase(host);
 }
 
-void rethrow(const std::exception_ptr& error) {
+void rethrow_from_names(const std::exception_ptr& error) {
   if (error) std::rethrow_exception(error);
 }
 
@@ -32,7 +32,8 @@ std::set<std::string> names_without_address(const std::set<std::string>& hosts, 
   }
   const std::set<std::string> names = missing;
   const Deadline deadline = Deadline::after(steady_now(), timeout);
-  for (const std::string& name : names) asio::co_spawn(io, look_up(resolver, name, deadline, missing), rethrow);
+  for (const std::string& name : names)
+    asio::co_spawn(io, look_up(resolver, name, deadline, missing), rethrow_from_names);
   io.run();
   return missing;
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "common/core/ascii.hpp"
 #include "common/core/bearer_tokens.hpp"
 #include "common/core/json_reader.hpp"
 
@@ -17,7 +18,7 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxName = 128;
 constexpr std::size_t kMaxModel = 256;
-constexpr std::size_t kMaxModels = 1024;
+constexpr std::size_t kMaxModelsOfKey = 1024;
 constexpr std::size_t kMinKey = 16;
 constexpr std::size_t kMaxKey = 256;
 constexpr double kMaxPerMinute = 1e12;
@@ -26,13 +27,6 @@ KeyDigest digest_of(std::string_view text) {
   KeyDigest digest{};
   SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
   return digest;
-}
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 std::optional<KeyDigest> digest_in(std::string_view hex) {
@@ -88,7 +82,7 @@ std::optional<Error> read_key(const json& item, const std::string& path, ApiKey&
   reader.required("name");
   reader.text("name", key.name, {1, kMaxName});
   read_digest(item, reader, key.sha256);
-  reader.text_list("models", key.models, {1, kMaxModel}, kMaxModels);
+  reader.text_list("models", key.models, {1, kMaxModel}, kMaxModelsOfKey);
   if (given(item, "models")) {
     key.all_models = false;
     // Leaving it out means all; an empty list means neither all nor anything else that one would want.

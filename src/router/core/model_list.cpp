@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr std::size_t kMaxModels = 1000;
+constexpr std::size_t kMaxListed = 1000;
 constexpr std::size_t kMaxModelBytes = 512;
 
 using Objects = std::map<std::string, ordered_json, std::less<>>;
@@ -97,7 +97,7 @@ std::vector<std::string> parse_model_ids(std::string_view body) {
     }
     if (!id->is_string()) continue;
     auto text = id->get<std::string>();
-    if (text.empty() || text.size() > kMaxModelBytes || ids.size() >= kMaxModels) continue;
+    if (text.empty() || text.size() > kMaxModelBytes || ids.size() >= kMaxListed) continue;
     if (std::find(ids.begin(), ids.end(), text) == ids.end()) ids.push_back(std::move(text));
   }
   return ids;

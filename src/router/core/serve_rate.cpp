@@ -8,10 +8,6 @@ namespace {
 
 constexpr double kTimeConstant = 30;  // seconds
 
-double seconds_between(TimePoint from, TimePoint to) {
-  return to <= from ? 0.0 : std::chrono::duration<double>(to - from).count();
-}
-
 }  // namespace
 
 void ServeRate::count(TimePoint now) {

@@ -7,13 +7,7 @@
 namespace svc::router {
 namespace {
 
-constexpr std::size_t kTriedOfKey =
-    16;  // where there are several: one whose instances are all busy must not hide the others
 constexpr double kTurnSeconds = 0.05;  // what a turn costs its key besides its prefill
-
-double seconds_between(TimePoint from, TimePoint to) {
-  return to > from ? std::chrono::duration<double>(to - from).count() : 0.0;
-}
 
 }  // namespace
 
@@ -33,20 +27,39 @@ std::optional<Priority> parse_priority(std::string_view name) {
   return std::nullopt;
 }
 
+std::pair<double, std::uint64_t> WaitOrder::key_of(const WaitItem& item) const {
+  return {item.seconds + aging_ * std::chrono::duration<double>(item.since.time_since_epoch()).count(), item.id};
+}
+
+void WaitOrder::age_by(double aging) {
+  aging_ = aging;
+  for (auto& of : classes_) {
+    for (auto& [id, owner] : of.owners) {
+      owner.by_key.clear();
+      for (const auto& [item_id, item] : owner.items) owner.by_key.insert(key_of(item));
+    }
+  }
+}
+
 void WaitOrder::add(const WaitItem& item) {
+  remove(item.id);
   auto& of = classes_[static_cast<std::size_t>(item.priority)];
   auto [found, fresh] = of.owners.try_emplace(item.owner);
   if (fresh) {
     found->second.served = of.clock;
     of.by_served.emplace(of.clock, item.owner);
   }
-  found->second.items.insert_or_assign(item.id, item);
-  if (places_.insert_or_assign(item.id, Place{item.priority, item.owner}).second) ++of.count;
+  found->second.items.emplace(item.id, item);
+  found->second.by_key.insert(key_of(item));
+  places_.emplace(item.id, Where{item.priority, item.owner});
+  ++of.count;
 }
 
 void WaitOrder::drop(Class& of, std::uint64_t owner, std::uint64_t id) {
   const auto found = of.owners.find(owner);
-  found->second.items.erase(id);
+  const auto item = found->second.items.find(id);
+  found->second.by_key.erase(key_of(item->second));
+  found->second.items.erase(item);
   --of.count;
   if (found->second.items.empty()) {
     of.by_served.erase({found->second.served, owner});
@@ -82,44 +95,41 @@ bool WaitOrder::take(std::uint64_t id) {
   return true;
 }
 
-std::optional<std::uint64_t> WaitOrder::next_of(Class& of, TimePoint now, const WaitRule& rule, std::size_t& tries,
-                                                const std::function<bool(std::uint64_t)>& ready) {
+std::optional<std::uint64_t> WaitOrder::next_of(Class& of, bool shortest_first, std::size_t& tries,
+                                                const Ready& ready) {
   const std::size_t each = of.by_served.size() > 1 ? kTriedOfKey : kMostTried;
-  for (const auto& [served, owner_id] : of.by_served) {
+  const auto first_of = [&](const auto& ids, const auto& id_of) -> std::optional<std::uint64_t> {
     std::size_t left = std::min(each, tries);
-    const auto& items = of.owners.find(owner_id)->second.items;
-    if (!rule.shortest_first) {
-      for (auto item = items.begin(); item != items.end() && left > 0; ++item, --left, --tries) {
-        if (ready(item->first)) return item->first;
+    for (auto item = ids.begin(); item != ids.end() && left > 0; ++item, --left, --tries) {
+      const auto id = id_of(*item);
+      switch (ready(id)) {
+        case Place::yes: return id;
+        case Place::no: break;
+        case Place::nobody: tries = 0; return std::nullopt;
       }
-      continue;
     }
-    keys_.clear();
-    for (auto item = items.begin(); item != items.end() && keys_.size() < kMostLooked; ++item) {
-      keys_.emplace_back(item->second.seconds - rule.aging * seconds_between(item->second.since, now), item->first);
-    }
-    const auto best = std::min(keys_.size(), left);
-    std::partial_sort(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(best), keys_.end());
-    for (std::size_t i = 0; i < best; ++i, --tries) {
-      const auto id = keys_[i].second;
-      if (ready(id)) return id;
-    }
-    if (tries == 0) break;
+    return std::nullopt;
+  };
+  for (const auto& [served, owner_id] : of.by_served) {
+    const auto& owner = of.owners.find(owner_id)->second;
+    const auto found = shortest_first ? first_of(owner.by_key, [](const auto& item) { return item.second; })
+                                      : first_of(owner.items, [](const auto& item) { return item.first; });
+    if (found || tries == 0) return found;
   }
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> WaitOrder::next(TimePoint now, const WaitRule& rule,
-                                             const std::function<bool(std::uint64_t)>& ready) {
+std::optional<std::uint64_t> WaitOrder::next(const WaitRule& rule, const Ready& ready) {
+  if (rule.shortest_first && rule.aging != aging_) age_by(rule.aging);
   std::size_t tries = kMostTried;
   for (auto index = kPriorities; index-- > 1;) {  // who is owed a turn
     auto& of = classes_[index];
     if (of.count == 0 || of.credit < 1) continue;
-    if (const auto found = next_of(of, now, rule, tries, ready)) return found;
+    if (const auto found = next_of(of, rule.shortest_first, tries, ready)) return found;
   }
   for (auto& of : classes_) {
-    if (of.count == 0) continue;
-    if (const auto found = next_of(of, now, rule, tries, ready)) return found;
+    if (of.count == 0 || tries == 0) continue;
+    if (const auto found = next_of(of, rule.shortest_first, tries, ready)) return found;
   }
   return std::nullopt;
 }

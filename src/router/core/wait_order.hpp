@@ -16,7 +16,6 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "common/core/clock.hpp"
 
@@ -44,18 +43,22 @@ struct WaitRule {
 class WaitOrder {
  public:
   static constexpr double kLowerShare = 0.1;
-  static constexpr std::size_t kMostLooked = 512;  ///< of a key's requests, the oldest, whose turns are compared
-  static constexpr std::size_t kMostTried = 64;    ///< requests that `ready` is asked about, in one call of next()
+  static constexpr std::size_t kMostTried = 512;   ///< requests that `ready` is asked about, in one call of next()
+  static constexpr std::size_t kTriedOfKey = 128;  ///< the same where several keys wait: one whose instances are all
+                                                   ///< busy must not hide the others
 
-  void add(const WaitItem& item);
+  /// Would it find a place? `nobody`: nor would any other, so that none needs to be asked.
+  enum class Place : std::uint8_t { yes, no, nobody };
+  using Ready = std::function<Place(std::uint64_t)>;
+
+  void add(const WaitItem& item);  ///< in the place of one with the same id, if there is one
   bool remove(std::uint64_t id);
   [[nodiscard]] bool contains(std::uint64_t id) const { return places_.contains(id); }
   [[nodiscard]] std::size_t size() const { return places_.size(); }
   [[nodiscard]] bool empty() const { return places_.empty(); }
 
-  /// The first in order for which `ready` is true. It stays until it is removed.
-  [[nodiscard]] std::optional<std::uint64_t> next(TimePoint now, const WaitRule& rule,
-                                                  const std::function<bool(std::uint64_t)>& ready);
+  /// The first in order that has a place. It stays until it is removed.
+  [[nodiscard]] std::optional<std::uint64_t> next(const WaitRule& rule, const Ready& ready);
   /// Removes it and counts its turn. False: it is not here.
   bool take(std::uint64_t id);
 
@@ -63,6 +66,7 @@ class WaitOrder {
   struct Owner {
     double served = 0;
     std::map<std::uint64_t, WaitItem> items;
+    std::set<std::pair<double, std::uint64_t>> by_key;  // of these, by key_of
   };
   struct Class {
     std::unordered_map<std::uint64_t, Owner> owners;       // those with items
@@ -71,17 +75,20 @@ class WaitOrder {
     double credit = 0;  // turns that it is owed
     std::size_t count = 0;
   };
-  struct Place {
+  struct Where {
     Priority priority;
     std::uint64_t owner;
   };
-  std::optional<std::uint64_t> next_of(Class& of, TimePoint now, const WaitRule& rule, std::size_t& tries,
-                                       const std::function<bool(std::uint64_t)>& ready);
+  /// Keys that time does not change: what two requests gain by waiting on is the same.
+  [[nodiscard]] std::pair<double, std::uint64_t> key_of(const WaitItem& item) const;
+  void age_by(double aging);
+  /// `tries`: how many may still be asked; 0 when nobody has a place.
+  std::optional<std::uint64_t> next_of(Class& of, bool shortest_first, std::size_t& tries, const Ready& ready);
   void drop(Class& of, std::uint64_t owner, std::uint64_t id);
 
   std::array<Class, kPriorities> classes_;
-  std::unordered_map<std::uint64_t, Place> places_;
-  std::vector<std::pair<double, std::uint64_t>> keys_;  // scratch
+  std::unordered_map<std::uint64_t, Where> places_;
+  double aging_ = 0;  // of the keys
 };
 
 }  // namespace svc::router

@@ -125,7 +125,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
 
   // session_prefix.cpp
   [[nodiscard]] PickResult choose_upstream(double& seconds);  ///< `seconds`: of prefill, when it has to wait
-  [[nodiscard]] std::function<bool()> readiness();
+  [[nodiscard]] std::function<WaitOrder::Place()> readiness();
   PromptState& prompt_state();
   [[nodiscard]] PrefixAsk prefix_ask();
   [[nodiscard]] double own_seconds();

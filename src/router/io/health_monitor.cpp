@@ -6,7 +6,7 @@
 namespace svc::router {
 namespace {
 
-constexpr Duration kTick = std::chrono::milliseconds(100);
+constexpr Duration kProbeTick = std::chrono::milliseconds(100);
 constexpr std::size_t kMaxProbes = 64;
 /// So that a fleet that is mostly dead, each probe of which takes its whole time, does not keep the living from being
 /// probed.
@@ -104,7 +104,7 @@ const ProbeNote* HealthMonitor::note(const UpstreamLive& live) const {
 asio::awaitable<void> HealthMonitor::run() {
   while (!stopped_) {
     look_at_all(steady_now());
-    tick_.expires_after(kTick);
+    tick_.expires_after(kProbeTick);
     co_await tick_.async_wait(kTok);
   }
 }

@@ -6,7 +6,7 @@ namespace svc::router {
 namespace {
 
 constexpr Duration kAgain = std::chrono::seconds(60);
-constexpr Duration kRetry = std::chrono::seconds(5);
+constexpr Duration kAskAgainAfterFailure = std::chrono::seconds(5);
 constexpr std::size_t kTidyAbove = 64;
 
 }  // namespace
@@ -42,7 +42,7 @@ asio::awaitable<void> ModelLearner::ask(MonitorTarget target) {
   }
   Asked& asked = asked_[target.live.get()];
   asked.asking = false;
-  asked.next = steady_now() + (models.empty() ? kRetry : kAgain);
+  asked.next = steady_now() + (models.empty() ? kAskAgainAfterFailure : kAgain);
   if (!models.empty()) learned_(target.name, target.incarnation, std::move(models));
 }
 

@@ -124,17 +124,19 @@ double PrefixBook::own_seconds(PrefixAsk ask) {
   return appraisal != nullptr ? appraisal->own : 0;
 }
 
-bool PrefixBook::has_place(std::string_view asked_model, PrefixAsk ask) {
+WaitOrder::Place PrefixBook::has_place(std::string_view asked_model, PrefixAsk ask) {
+  using Place = WaitOrder::Place;
   const std::lock_guard guard(lock_);
-  if (table_ == nullptr) return true;
+  if (table_ == nullptr) return Place::yes;
   ask.group = table_->find(asked_model);
   ask.settings = &table_->settings();
   // Nobody serves it any more, or another method does: the request must find out itself.
-  if (ask.group == nullptr || ask.group->method != Method::prefix_aware) return true;
+  if (ask.group == nullptr || ask.group->method != Method::prefix_aware) return Place::yes;
   score(ask);
   ask.context.prefix = &scores_;
   const auto picked = preview(*ask.group, *ask.settings, ask.context);
-  return picked.upstream != nullptr || picked.problem != PickProblem::all_busy;
+  if (picked.upstream != nullptr || picked.problem != PickProblem::all_busy) return Place::yes;
+  return ask.context.hold && !scores_.any_open() ? Place::nobody : Place::no;
 }
 
 void PrefixBook::cached(const LoadTicket& ticket, const PromptShape& shape) {

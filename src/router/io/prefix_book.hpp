@@ -14,6 +14,7 @@
 #include "router/core/pick.hpp"
 #include "router/core/prefix/prefix_policy.hpp"
 #include "router/core/routing_table.hpp"
+#include "router/core/wait_order.hpp"
 
 namespace svc::router {
 
@@ -61,8 +62,9 @@ class PrefixBook {
   PrefixChoice choose(PrefixAsk ask);
   /// Seconds of prefill that it needs where it would be answered soonest.
   [[nodiscard]] double own_seconds(PrefixAsk ask);
-  /// Would choose() find a place for it now, in the newest table? Nothing is counted.
-  [[nodiscard]] bool has_place(std::string_view asked_model, PrefixAsk ask);
+  /// Would choose() find a place for it now, in the newest table? `nobody`: every instance of its group has enough to do
+  /// for requests that may be held. Nothing is counted.
+  [[nodiscard]] WaitOrder::Place has_place(std::string_view asked_model, PrefixAsk ask);
   /// Its prompt was sent.
   void cached(const LoadTicket& ticket, const PromptShape& shape);
   void first_byte(const LoadTicket& ticket, TimePoint now);

@@ -38,7 +38,7 @@ PickResult ClientSession::choose_upstream(double& seconds) {
   return choice.picked;
 }
 
-std::function<bool()> ClientSession::readiness() {
+std::function<WaitOrder::Place()> ClientSession::readiness() {
   if (!by_prefix()) {
     return {};
   }

@@ -1,6 +1,5 @@
 #include "router/io/wait_queues.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace svc::router {
@@ -26,6 +25,7 @@ QueueSettings WaitQueues::settings() const {
 
 void WaitQueues::add(Queue& queue, const Ticket& ticket, Entry entry) {
   queue.gated += entry.ready ? 1U : 0U;
+  queue.picky += entry.picky ? 1U : 0U;
   queue.entries.insert_or_assign(ticket.id, std::move(entry));
   queue.order.add({ticket.id, ticket.priority, ticket.owner, ticket.since, ticket.seconds});
   waiting_.fetch_add(1);
@@ -33,6 +33,7 @@ void WaitQueues::add(Queue& queue, const Ticket& ticket, Entry entry) {
 
 void WaitQueues::drop(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry) {
   queue.gated -= entry->second.ready ? 1U : 0U;
+  queue.picky -= entry->second.picky ? 1U : 0U;
   queue.order.remove(entry->first);
   queue.entries.erase(entry);
   waiting_.fetch_sub(1);
@@ -40,12 +41,20 @@ void WaitQueues::drop(Queue& queue, std::map<std::uint64_t, Entry>::iterator ent
 
 WaitQueues::Wake WaitQueues::take_next(Queue& queue, std::uint64_t except) {
   if (queue.entries.empty()) return {};
+  using Place = WaitOrder::Place;
+  bool shut = false;  // to those with a `ready` who are not picky
+  const bool others = queue.picky > 0 || queue.gated < queue.entries.size();
   const auto ready = [&](std::uint64_t id) {
     const auto& entry = queue.entries.find(id)->second;
-    if (id == except || (except != 0 && entry.picky && id < except)) return false;
-    return !entry.ready || entry.ready();
+    if (id == except || (except != 0 && entry.picky && id < except)) return Place::no;
+    if (!entry.ready) return Place::yes;
+    if (shut && !entry.picky) return Place::no;
+    const Place place = entry.ready();
+    if (place != Place::nobody || !others) return place;
+    shut = true;
+    return Place::no;
   };
-  const auto id = queue.order.next(steady_now(), queue.gated > 0 ? settings_.rule : WaitRule{}, ready);
+  const auto id = queue.order.next(queue.gated > 0 ? settings_.rule : WaitRule{}, ready);
   if (!id) return {};
   const auto entry = queue.entries.find(*id);
   Wake wake = std::move(entry->second.wake);
@@ -74,8 +83,7 @@ bool WaitQueues::others_first(std::string_view model) const {
   const std::lock_guard guard(lock_);
   const auto queue = queues_.find(model);
   if (queue == queues_.end()) return false;
-  const auto& entries = queue->second.entries;
-  return std::any_of(entries.begin(), entries.end(), [](const auto& item) { return !item.second.picky; });
+  return queue->second.entries.size() > queue->second.picky;
 }
 
 WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake wake, Ticket& ticket, WaitTerms terms) {
@@ -96,7 +104,7 @@ WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake 
   return Joined::waiting;
 }
 
-void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake, bool pass_on, std::function<bool()> ready) {
+void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake, bool pass_on, std::function<WaitOrder::Place()> ready) {
   std::unique_lock lock(lock_);
   const auto queue = queues_.try_emplace(ticket.model).first;
   if (!pass_on) {

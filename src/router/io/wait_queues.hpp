@@ -33,7 +33,8 @@ struct WaitTerms {
   bool picky = false;       ///< what becomes free may not be for this request (it has failed there already)
   /// Would it find a place now? Asked under the queue's lock, from any thread, as long as it waits: until it is woken or
   /// leave() has returned. Empty: it may whenever an instance has room.
-  std::function<bool()> ready{};
+  /// `nobody`: none that has a `ready` and is not picky would.
+  std::function<WaitOrder::Place()> ready{};
 };
 
 /// All members may be called from any thread.
@@ -69,7 +70,8 @@ class WaitQueues {
   [[nodiscard]] bool others_first(std::string_view model) const;
   /// Woken in vain: back to its old place among those who wait, whatever the bound.
   /// `pass_on`: what is free is not for this request (it has failed there already): the next one behind it is woken.
-  void rejoin_front(const Ticket& ticket, Wake wake, bool pass_on = false, std::function<bool()> ready = {});
+  void rejoin_front(const Ticket& ticket, Wake wake, bool pass_on = false,
+                    std::function<WaitOrder::Place()> ready = {});
   /// The request ended (timed out, client gone). False: it was woken already, and the turn that it does not use must be
   /// passed on with slot_freed.
   bool leave(const Ticket& ticket);
@@ -94,12 +96,13 @@ class WaitQueues {
   struct Entry {
     Wake wake;
     bool picky = false;
-    std::function<bool()> ready;
+    std::function<WaitOrder::Place()> ready;
   };
   struct Queue {
     std::map<std::uint64_t, Entry> entries;  // by ticket id, which is the order of arrival
     WaitOrder order;                         // of the same
     std::size_t gated = 0;                   // of the entries, those with a `ready`
+    std::size_t picky = 0;                   // of the entries
     // Woken, and neither served nor back nor gone. Only one at a time: two on their way could overtake each other.
     std::optional<std::uint64_t> awake;
     std::uint64_t epoch_seen = 0;  // of the last time that the head was woken

@@ -9,12 +9,15 @@
 namespace svc::router {
 namespace {
 
-constexpr auto kAny = [](std::uint64_t) { return true; };
+using Place = WaitOrder::Place;
+
+constexpr auto kAny = [](std::uint64_t) { return Place::yes; };
+Place place_if(bool ready) { return ready ? Place::yes : Place::no; }
 
 /// Takes all, in order.
-std::string drained(WaitOrder& order, const WaitRule& rule = {}, double now = 100) {
+std::string drained(WaitOrder& order, const WaitRule& rule = {}) {
   std::string ids;
-  while (const auto id = order.next(at(now), rule, kAny)) {
+  while (const auto id = order.next(rule, kAny)) {
     ids += (ids.empty() ? "" : " ") + std::to_string(*id);
     EXPECT_TRUE(order.take(*id));
   }
@@ -47,8 +50,8 @@ TEST(WaitOrder, ShortestFirst_WithAging) {
 TEST(WaitOrder, NotReady_IsPassedOver) {
   WaitOrder order;
   for (std::uint64_t id = 1; id <= 5; ++id) order.add({.id = id, .seconds = static_cast<double>(id)});
-  EXPECT_EQ(order.next(at(0), {.shortest_first = true}, [](std::uint64_t id) { return id >= 3; }), 3U);
-  EXPECT_EQ(order.next(at(0), {}, [](std::uint64_t) { return false; }), std::nullopt);
+  EXPECT_EQ(order.next({.shortest_first = true}, [](std::uint64_t id) { return place_if(id >= 3); }), 3U);
+  EXPECT_EQ(order.next({}, [](std::uint64_t) { return Place::no; }), std::nullopt);
   EXPECT_EQ(order.size(), 5U);
 }
 
@@ -57,10 +60,39 @@ TEST(WaitOrder, Ready_IsAskedABoundedNumberOfTimes) {
   for (std::uint64_t id = 1; id <= 2000; ++id) order.add({.id = id, .seconds = 1});
   for (const bool shortest : {false, true}) {
     std::size_t asked = 0;
-    EXPECT_EQ(order.next(at(0), {.shortest_first = shortest}, [&](std::uint64_t) { return ++asked, false; }),
+    EXPECT_EQ(order.next({.shortest_first = shortest}, [&](std::uint64_t) { return ++asked, Place::no; }),
               std::nullopt);
     EXPECT_EQ(asked, WaitOrder::kMostTried);
   }
+}
+
+TEST(WaitOrder, Nobody_EndsTheAsking) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 30; ++id) {
+    order.add({.id = id, .priority = id % 2 == 0 ? Priority::batch : Priority::interactive, .owner = id % 5});
+  }
+  std::size_t asked = 0;
+  EXPECT_EQ(order.next({}, [&](std::uint64_t) { return ++asked == 3 ? Place::nobody : Place::no; }), std::nullopt);
+  EXPECT_EQ(asked, 3U);
+}
+
+TEST(WaitOrder, Aging_MayChangeWhileRequestsWait) {
+  WaitOrder order;
+  order.add({.id = 1, .since = at(0), .seconds = 2.0});
+  order.add({.id = 2, .since = at(50), .seconds = 0.5});
+  EXPECT_EQ(order.next({.shortest_first = true}, kAny), 2U);
+  EXPECT_EQ(order.next({.shortest_first = true, .aging = 0.1}, kAny), 1U);
+  EXPECT_EQ(order.next({.shortest_first = true}, kAny), 2U);
+  EXPECT_TRUE(order.remove(2));
+  EXPECT_EQ(drained(order, {.shortest_first = true}), "1");
+}
+
+TEST(WaitOrder, TheSameIdAgain_TakesThePlaceOfTheFirst) {
+  WaitOrder order;
+  order.add({.id = 1, .owner = 7, .seconds = 2.0});
+  order.add({.id = 1, .priority = Priority::batch, .owner = 8, .seconds = 1.0});
+  EXPECT_EQ(order.size(), 1U);
+  EXPECT_EQ(drained(order, {.shortest_first = true}), "1");
 }
 
 TEST(WaitOrder, Classes_AreServedInOrder_ButLowerOnesStayAlive) {
@@ -69,7 +101,7 @@ TEST(WaitOrder, Classes_AreServedInOrder_ButLowerOnesStayAlive) {
   for (std::uint64_t id = 101; id <= 140; ++id) order.add({.id = id, .priority = Priority::interactive});
   std::size_t batch = 0;
   for (int turn = 0; turn < 40; ++turn) {
-    const auto id = order.next(at(0), {}, kAny);
+    const auto id = order.next({}, kAny);
     ASSERT_TRUE(id);
     if (turn < 10) {
       EXPECT_GT(*id, 100U);
@@ -88,7 +120,7 @@ TEST(WaitOrder, Keys_TakeTurns_SoThatAFloodIsItsOwnersWait) {
   order.add({.id = 102, .owner = 8, .seconds = 0.1});
   std::vector<std::uint64_t> first;
   for (int turn = 0; turn < 5; ++turn) {
-    first.push_back(*order.next(at(0), {}, kAny));
+    first.push_back(*order.next({}, kAny));
     order.take(first.back());
   }
   EXPECT_NE(std::find(first.begin(), first.end(), 101U), first.end());
@@ -98,11 +130,11 @@ TEST(WaitOrder, Keys_TakeTurns_SoThatAFloodIsItsOwnersWait) {
 TEST(WaitOrder, NewKey_DoesNotGetTheTurnsThatItNeverWaitedFor) {
   WaitOrder order;
   for (std::uint64_t id = 1; id <= 200; ++id) order.add({.id = id, .owner = 7});
-  for (int turn = 0; turn < 100; ++turn) order.take(*order.next(at(0), {}, kAny));
+  for (int turn = 0; turn < 100; ++turn) order.take(*order.next({}, kAny));
   for (std::uint64_t id = 201; id <= 300; ++id) order.add({.id = id, .owner = 8});
   std::size_t newcomers = 0;
   for (int turn = 0; turn < 20; ++turn) {
-    const auto id = *order.next(at(0), {}, kAny);
+    const auto id = *order.next({}, kAny);
     newcomers += id > 200 ? 1U : 0U;
     order.take(id);
   }
@@ -113,7 +145,7 @@ TEST(WaitOrder, OwnerWhoseInstancesAreBusy_DoesNotHideTheOthers) {
   WaitOrder order;
   for (std::uint64_t id = 1; id <= 500; ++id) order.add({.id = id, .owner = 7});
   order.add({.id = 501, .owner = 8});
-  EXPECT_EQ(order.next(at(0), {}, [](std::uint64_t id) { return id > 500; }), 501U);
+  EXPECT_EQ(order.next({}, [](std::uint64_t id) { return place_if(id > 500); }), 501U);
 }
 
 TEST(Priority, Names_AreReadInAnyCase) {

@@ -16,6 +16,11 @@ namespace svc::router {
 /// change nothing: they end no first line and no head, and have no bare LF. `longest_line`: what a first line may have.
 [[nodiscard]] bool worth_reading(std::string_view head, std::size_t scanned, std::size_t longest_line);
 
+/// Of a field that is given twice, the first counts.
+inline void take_first(std::string_view& into, std::string_view value) {
+  if (into.data() == nullptr) into = value;
+}
+
 /// Fields one by one, each checked for syntax and limits (RFC 9112 section 5). Names are tokens; values are trimmed.
 class FieldScan {
  public:

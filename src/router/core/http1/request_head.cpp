@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/core/ascii.hpp"
 #include "common/core/raw_head.hpp"
 #include "router/core/http1/byte_scan.hpp"
 #include "router/core/http1/field_scan.hpp"
@@ -12,12 +13,6 @@ namespace {
 constexpr std::size_t kMaxMethodBytes = 64;
 constexpr std::string_view kVersionPattern = "HTTP/d.d\r\n";
 constexpr std::string_view kNotHttp = "malformed request: the request line is not METHOD TARGET HTTP/1.1";
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-void take_first(std::string_view& into, std::string_view value) {
-  if (into.data() == nullptr) into = value;
-}
 
 /// Without touching the storage, which is 4 KiB.
 void clear(RequestHead& head) {
@@ -32,9 +27,9 @@ void clear(RequestHead& head) {
   head.connection_option_count = 0;
 }
 
-class Reader {
+class RequestReader {
  public:
-  Reader(std::string_view buffer, const RequestHeadLimits& limits, RequestHead& head)
+  RequestReader(std::string_view buffer, const RequestHeadLimits& limits, RequestHead& head)
       : bytes_(buffer), limits_(limits), head_(head) {}
 
   HeadReading read() {
@@ -109,7 +104,7 @@ class Reader {
 };
 
 /// Its length with the line end; 0: incomplete or refused.
-std::size_t Reader::read_request_line() {
+std::size_t RequestReader::read_request_line() {
   const char* const begin = bytes_.data();
   const char* const end = begin + bytes_.size();
   const char* at = find_end_of<TokenBytes>(begin, end);
@@ -145,7 +140,7 @@ std::size_t Reader::read_request_line() {
 }
 
 /// False: incomplete or refused.
-bool Reader::read_version(std::string_view rest) {
+bool RequestReader::read_version(std::string_view rest) {
   if (rest.starts_with("HTTP/1.1\r\n")) return true;
   for (std::size_t i = 0; i < kVersionPattern.size(); ++i) {
     if (i == rest.size()) return false;
@@ -160,7 +155,7 @@ bool Reader::read_version(std::string_view rest) {
   return true;
 }
 
-bool Reader::read_target(std::string_view target) {
+bool RequestReader::read_target(std::string_view target) {
   if (head_.method == "CONNECT") return refuse("CONNECT is not supported");
   head_.target = target;
   if (target.front() != '/' && !(target == "*" && head_.method == "OPTIONS")) {
@@ -176,7 +171,7 @@ bool Reader::read_target(std::string_view target) {
   return true;
 }
 
-bool Reader::take_field(const FieldView& field, FieldKind kind) {
+bool RequestReader::take_field(const FieldView& field, FieldKind kind) {
   const std::string_view value = field.value;
   switch (kind) {
     case FieldKind::host: return take_host(value);
@@ -214,18 +209,18 @@ bool Reader::take_field(const FieldView& field, FieldKind kind) {
   return true;
 }
 
-bool Reader::take_host(std::string_view value) {
+bool RequestReader::take_host(std::string_view value) {
   if (head_.host.data() != nullptr) return refuse("Host is given twice");
   head_.host = value;
   return refuse_if(host_problem(value));
 }
 
-bool Reader::take_length(std::string_view value) {
+bool RequestReader::take_length(std::string_view value) {
   if (head_.content_length) return refuse("Content-Length is given twice");
   return refuse_if(read_content_length(value, head_.content_length.emplace(0)));
 }
 
-bool Reader::take_encoding(std::string_view value) {
+bool RequestReader::take_encoding(std::string_view value) {
   if (encoding_) return refuse("Transfer-Encoding is given twice");
   encoding_ = true;
   if (head_.version == 10) return refuse("Transfer-Encoding is not allowed in HTTP/1.0");
@@ -233,13 +228,13 @@ bool Reader::take_encoding(std::string_view value) {
   return head_.chunked || refuse("Transfer-Encoding must be exactly 'chunked'");
 }
 
-bool Reader::take_expect(std::string_view value) {
+bool RequestReader::take_expect(std::string_view value) {
   if (!equal_ignoring_case(value, "100-continue")) return refuse(417, "only 'Expect: 100-continue' is supported");
   head_.expect_continue = head_.version == 11;  // RFC 9110 section 10.1.1: an HTTP/1.0 client would not read the 100
   return true;
 }
 
-bool Reader::finish() {
+bool RequestReader::finish() {
   if (head_.chunked && head_.content_length) {
     return refuse("Content-Length and Transfer-Encoding together are not allowed");
   }
@@ -271,7 +266,7 @@ HeadReading read_request_head(std::string_view buffer, std::size_t scanned, cons
                               RequestHead& head) {
   const std::size_t longest_line = limits.fields.max_target_bytes + kMaxMethodBytes + 2 + kVersionPattern.size();
   if (buffer.size() < limits.head_bytes && !worth_reading(buffer, scanned, longest_line)) return {};
-  return Reader(buffer, limits, head).read();
+  return RequestReader(buffer, limits, head).read();
 }
 
 }  // namespace svc::router

@@ -11,10 +11,6 @@ namespace {
 constexpr std::string_view kLinePattern = "HTTP/1.v sss";
 constexpr std::size_t kMaxReasonBytes = 1024;
 
-void take_first(std::string_view& into, std::string_view value) {
-  if (into.data() == nullptr) into = value;
-}
-
 /// Without touching the storage, which is 4 KiB.
 void clear(ResponseHead& head) {
   head.status = 0;
@@ -27,10 +23,10 @@ void clear(ResponseHead& head) {
   head.keep_alive = true;
 }
 
-class Reader {
+class AnswerReader {
  public:
-  Reader(std::string_view buffer, std::string_view method, bool upgrade_asked, const RequestHeadLimits& limits,
-         ResponseHead& head)
+  AnswerReader(std::string_view buffer, std::string_view method, bool upgrade_asked, const RequestHeadLimits& limits,
+               ResponseHead& head)
       : bytes_(buffer.substr(0, limits.head_bytes)),
         method_(method),
         upgrade_asked_(upgrade_asked),
@@ -93,7 +89,7 @@ class Reader {
 };
 
 /// Its length with the line end; 0: incomplete or refused.
-std::size_t Reader::read_status_line() {
+std::size_t AnswerReader::read_status_line() {
   for (std::size_t i = 0; i < kLinePattern.size(); ++i) {
     if (i == bytes_.size()) return 0;
     const char c = bytes_[i];
@@ -114,7 +110,7 @@ std::size_t Reader::read_status_line() {
 }
 
 /// A blank and a reason, or (as many servers have it) nothing at all.
-std::size_t Reader::read_reason(std::size_t at) {
+std::size_t AnswerReader::read_reason(std::size_t at) {
   if (at == bytes_.size()) return 0;
   const char* const end = bytes_.data() + bytes_.size();
   const char* reason = bytes_.data() + at;
@@ -136,7 +132,7 @@ std::size_t Reader::read_reason(std::size_t at) {
   return static_cast<std::size_t>(line_end - bytes_.data()) + 2;
 }
 
-bool Reader::take_field(const FieldView& field, FieldKind kind) {
+bool AnswerReader::take_field(const FieldView& field, FieldKind kind) {
   const std::string_view value = field.value;
   switch (kind) {
     case FieldKind::content_length: return take_length(value);
@@ -167,7 +163,7 @@ bool Reader::take_field(const FieldView& field, FieldKind kind) {
   return true;
 }
 
-bool Reader::take_length(std::string_view value) {
+bool AnswerReader::take_length(std::string_view value) {
   std::uint64_t length = 0;
   const std::string_view problem = read_content_length(value, length);
   if (!problem.empty()) return refuse(problem);
@@ -179,14 +175,14 @@ bool Reader::take_length(std::string_view value) {
   return true;
 }
 
-bool Reader::take_encoding(std::string_view value) {
+bool AnswerReader::take_encoding(std::string_view value) {
   if (chunked_) return refuse("Transfer-Encoding is given twice");
   if (head_.version == 10) return refuse("Transfer-Encoding is not allowed in HTTP/1.0");
   chunked_ = equal_ignoring_case(value, "chunked");
   return chunked_ || refuse("Transfer-Encoding is not exactly 'chunked'");
 }
 
-void Reader::take_type(std::string_view value) {
+void AnswerReader::take_type(std::string_view value) {
   if (typed_) return;
   typed_ = true;
   const std::string_view type = trim_blanks(value.substr(0, value.find(';')));
@@ -197,7 +193,7 @@ void Reader::take_type(std::string_view value) {
       (type.size() > kSuffix.size() && equal_ignoring_case(type.substr(type.size() - kSuffix.size()), kSuffix));
 }
 
-bool Reader::finish() {
+bool AnswerReader::finish() {
   if (chunked_ && head_.has_content_length) {
     return refuse("Content-Length and Transfer-Encoding together are not allowed");
   }
@@ -209,7 +205,7 @@ bool Reader::finish() {
 }
 
 /// RFC 9112 section 6.3.
-void Reader::decide_framing() {
+void AnswerReader::decide_framing() {
   if (head_.status < 200 || head_.status == 204) {
     // It says that there is a body where none may be: what follows on this connection is anyone's guess.
     if (chunked_ || head_.content_length > 0) head_.keep_alive = false;
@@ -227,7 +223,7 @@ ResponseReading read_response_head(std::string_view buffer, std::size_t scanned,
                                    bool upgrade_asked, const RequestHeadLimits& limits, ResponseHead& head) {
   const std::size_t longest_line = kLinePattern.size() + 1 + kMaxReasonBytes + 2;
   if (buffer.size() < limits.head_bytes && !worth_reading(buffer, scanned, longest_line)) return {};
-  return Reader(buffer, request_method, upgrade_asked, limits, head).read();
+  return AnswerReader(buffer, request_method, upgrade_asked, limits, head).read();
 }
 
 }  // namespace svc::router

@@ -10,9 +10,6 @@ namespace {
 constexpr double kDoneShare = 0.5;
 constexpr double kMostDone = 0.95;
 
-double seconds_between(TimePoint from, TimePoint to) {
-  return to > from ? std::chrono::duration<double>(to - from).count() : 0.0;
-}
 Duration to_duration(double seconds) {
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }

@@ -1,6 +1,7 @@
 // What prefix_aware picks by: the appraisals of a request at the instances of a group.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -41,6 +42,10 @@ class PrefixScores {
     if (lane >= places_.size()) return nullptr;
     const auto place = places_[lane];
     return place < lanes_.size() && lanes_[place] == lane ? &appraisals_[place] : nullptr;
+  }
+  /// Is there one that has not enough to do?
+  [[nodiscard]] bool any_open() const {
+    return std::any_of(appraisals_.begin(), appraisals_.end(), [](const Appraisal& its) { return its.open; });
   }
   [[nodiscard]] std::size_t size() const { return appraisals_.size(); }
 

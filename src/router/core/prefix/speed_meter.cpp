@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/core/duration_text.hpp"
+
 namespace svc::router {
 namespace {
 
@@ -14,15 +16,13 @@ constexpr double kLeastSeconds = 0.001;
 constexpr std::uint64_t kFewPieces = 8;
 constexpr double kAnswerWeight = 0.05;
 
-double seconds_of(Duration time) { return std::chrono::duration<double>(time).count(); }
-
 }  // namespace
 
 SpeedMeter::SpeedMeter(double prefill_rate)
     : work_((prefill_rate > 0 ? prefill_rate : kDefaultRate) * kPriorSeconds), seconds_(kPriorSeconds) {}
 
 void SpeedMeter::prefilled(double work, Duration took) {
-  const double seconds = seconds_of(took);
+  const double seconds = to_seconds(took);
   if (work < kLeastWork || seconds < kLeastSeconds) return;
   work_ = work_ * kFade + work;
   seconds_ = seconds_ * kFade + seconds;
@@ -30,14 +30,14 @@ void SpeedMeter::prefilled(double work, Duration took) {
 }
 
 void SpeedMeter::streamed(std::uint64_t pieces, Duration took) {
-  const double seconds = seconds_of(took);
+  const double seconds = to_seconds(took);
   if (pieces < kFewPieces || seconds < kLeastSeconds) return;
   pieces_ = pieces_ * kFade + static_cast<double>(pieces - 1);
   piece_seconds_ = piece_seconds_ * kFade + seconds;
 }
 
 void SpeedMeter::answered(Duration took) {
-  const double seconds = std::max(0.0, seconds_of(took));
+  const double seconds = std::max(0.0, to_seconds(took));
   answer_seconds_ = answer_seconds_ == 0 ? seconds : answer_seconds_ + (seconds - answer_seconds_) * kAnswerWeight;
 }
 
