@@ -66,11 +66,11 @@ Result<TraceResult> TraceRun::execute() {
   start_ = steady_now() + kHeadStart;
   tally.measuring = true;
   for (std::uint32_t row = 0; row < trace_.rows.size(); ++row) {
-    const auto& request = trace_.rows[row];
-    if (request.after == routing::Request::kNobody) {
-      plan(row, request.at / settings_.rate);
+    const auto& recorded = trace_.rows[row];
+    if (recorded.after == routing::Request::kNobody) {
+      plan(row, recorded.at / settings_.rate);
     } else {
-      followers_[request.after].push_back(row);
+      followers_[recorded.after].push_back(row);
     }
   }
   loop.run();
