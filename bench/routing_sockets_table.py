@@ -14,7 +14,7 @@ import statistics
 import sys
 
 import page
-from routing_table import TITLES, short
+from routing_table import TITLES
 
 BEGIN, END = "<!-- routing over sockets: begin -->", "<!-- routing over sockets: end -->"
 BASE = "round_robin"
@@ -44,6 +44,10 @@ def gains(means):
     return {policy: 1 - value / means[BASE] for policy, value in means.items()} if BASE in means else {}
 
 
+def seconds(value):
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
 def percent(value):
     return f"{value * 100:.0f} %"
 
@@ -54,11 +58,11 @@ def rows(virtual, real, simulated, measured):
            "gain", "of the simulated gain")
     for policy in (policy for policy in TITLES if policy in real):
         first, runs = virtual[policy]["ttft_s"], real[policy]
-        cells = [TITLES[policy], " / ".join(short(first[key]) for key in ("mean", "p50", "p99")),
+        cells = [TITLES[policy], " / ".join(seconds(first[key]) for key in ("mean", "p50", "p99")),
                  percent(virtual[policy]["hit_share"])]
         gained = policy != BASE and policy in simulated
         cells.append(percent(simulated[policy]) if gained else "")
-        cells.append(" / ".join(short(mean(runs, key)) for key in ("mean", "p50", "p99")))
+        cells.append(" / ".join(seconds(mean(runs, key)) for key in ("mean", "p50", "p99")))
         cells.append(percent(statistics.mean(run["report"]["hit_share"] for run in runs)))
         cells.append(percent(measured[policy]) if gained else "")
         cells.append(percent(measured[policy] / simulated[policy]) if gained and simulated[policy] > 0 else "")

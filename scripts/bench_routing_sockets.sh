@@ -34,6 +34,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/common.sh
 source "$root/scripts/common.sh"
 
+# scaled A B EXPRESSION
+scaled() { awk -v a="$1" -v b="$2" "BEGIN { printf \"%.6g\", $3 }"; }
+
 policies=round_robin,least_connections,session,prefix_aware,prefix_aware+hold
 trace=$root/bench/routing/traces/conversation.tr.gz
 requests=1500 load=0.9 engines=4 speed=20 rounds=1 quick="" page=() bin="" kept=""
@@ -43,7 +46,7 @@ while [[ $# -gt 0 ]]; do
       usage
       exit 0
       ;;
-    --quick) quick=1 policies=round_robin,prefix_aware+hold requests=60 speed=40 ;;
+    --quick) quick=1 policies=round_robin,prefix_aware+hold requests=60 ;;
     --write) page=("$root/docs/routing.md") ;;
     --policies | --requests | --load | --engines | --speed | --rounds | --trace | --results | --bin)
       [[ $# -ge 2 ]] || die "$1 needs a value"
@@ -65,6 +68,8 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 [[ $engines =~ ^[1-9][0-9]*$ ]] || die "--engines must be a whole number above 0"
+[[ $speed =~ ^[0-9]+([.][0-9]+)?$ && $(scaled "$speed" 75 '(a > 0 && a <= b)') == 1 ]] ||
+  die "--speed must be a number above 0, at most 75"
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "--rounds must be a whole number above 0"
 [[ -r $trace ]] || die "cannot read the trace $trace"
 IFS=, read -ra names <<<"$policies"
@@ -86,7 +91,6 @@ done
 # Of the engine model (bench/routing/engine_model.hpp) and of the router.
 block_size=256 blocks=3125 max_batch=256 chunk=1024 first_rate=6700 hold_seconds=0.75
 kv_tokens=$((block_size * blocks))
-scaled() { awk -v a="$1" -v b="$2" "BEGIN { printf \"%.6g\", $3 }"; }
 
 work=$(mktemp -d)
 sim_pids=() router_pid=""

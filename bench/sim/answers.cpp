@@ -230,7 +230,7 @@ void Answers::event(std::string& out, const Generation& g, std::uint32_t n, Time
 }
 
 void Answers::end_stream(std::string& out, const Generation& g, const Framing& framing, std::string_view text) const {
-  if (g.generated == 0) open_message(out, g, framing);
+  if (g.generated == 0 && !options_.role_at_once) open_message(out, g, framing);
   if (!g.tool.empty() && text.empty()) {
     frame(out, ("data: {" + g.event_head).append(kToolArgumentsEnd).append(g.event_tail), framing);
   }

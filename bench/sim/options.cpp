@@ -84,6 +84,8 @@ void add_answers(CLI::App& app, Options& o) {
       ->check(CLI::Range(1U, 1024U))
       ->capture_default_str();
   app.add_flag("--stamp", o.stamp, "SSE events begin with \"t\":<monotonic ns>,\"seq\":<n>");
+  app.add_flag("--role-at-once", o.role_at_once,
+               "vllm: a stream's role comes with its head, before any token is there");
   app.add_option("--fault", o.faults,
                  "A fault to begin with: hang, status:status=503,count=2 or a JSON object; repeatable")
       ->allow_extra_args(false);

@@ -49,6 +49,7 @@ struct Options {
   std::size_t chunk_bytes = 0;   ///< "data: {...}\n\n" is exactly as long; 0 = likewise
   std::uint32_t merge = 16;      ///< with decode_us 0: most events in one write
   bool stamp = false;
+  bool role_at_once = false;  ///< vllm: the event with the role comes with the head
 
   std::vector<std::string> faults;
   std::uint64_t seed = 1;
