@@ -20,9 +20,11 @@ Client::Client(Shared& shared, std::size_t number) : shared_(shared), number_(nu
 
 Client::~Client() { close(); }
 
-void Client::begin(TimePoint due) {
+void Client::begin(TimePoint due, const std::string& request, std::size_t tokens) {
   ++shared_.tally.begun;
-  due_ = due;
+  exchange_ = Exchange{due, {}, {}, false, 0};
+  request_ = &request;
+  tokens_ = tokens;
   written_ = 0;
   reader_.reset();
   stream_.reset();
@@ -70,7 +72,7 @@ void Client::on_io(IoEvents events) {
     }
     state_ = State::waiting;
     write();
-  } else if (events.writable && state_ == State::waiting && written_ < shared_.request.size()) {
+  } else if (events.writable && state_ == State::waiting && written_ < request_->size()) {
     write();
   }
   if (fd_ >= 0 && (events.readable || events.peer_closed)) {
@@ -79,8 +81,8 @@ void Client::on_io(IoEvents events) {
 }
 
 void Client::write() {
-  while (written_ < shared_.request.size()) {
-    const auto sent = ::send(fd_, shared_.request.data() + written_, shared_.request.size() - written_, MSG_NOSIGNAL);
+  while (written_ < request_->size()) {
+    const auto sent = ::send(fd_, request_->data() + written_, request_->size() - written_, MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno != EAGAIN) {
         // An answer that came before may say why.
@@ -126,8 +128,11 @@ bool Client::take(std::string_view bytes, TimePoint now) {
     fail(Failure::malformed);
     return false;
   }
-  if (before == 0 && stream_.tokens() > 0 && shared_.tally.measuring) {
-    shared_.tally.first_byte.add(now - due_);
+  if (before == 0 && stream_.tokens() > 0) {
+    exchange_.first_token = now;
+    if (shared_.tally.measuring) {
+      shared_.tally.first_byte.add(now - exchange_.due);
+    }
   }
   if (shared_.options.mode == Mode::cancel && stream_.tokens() >= shared_.options.cancel_after) {
     leave(now);
@@ -161,18 +166,21 @@ void Client::finish(TimePoint now) {
     return;
   }
   if (shared_.options.streaming()) {
-    stream_.finish(shared_.options.tokens);
+    stream_.finish(tokens_);
     if (stream_.error_event() || !stream_.done()) {
       fail(stream_.error_event() ? Failure::error_event : Failure::no_done);
       return;
     }
   }
+  exchange_.ended = now;
+  exchange_.good = true;
+  exchange_.cached_tokens = stream_.cached_tokens();
   ++tally.finished;
   if (tally.measuring) {
     ++tally.measured_requests;
-    tally.latency.add(now - due_);
+    tally.latency.add(now - exchange_.due);
   }
-  if (!reader_.keep_alive() || written_ < shared_.request.size()) {
+  if (!reader_.keep_alive() || written_ < request_->size()) {
     close();
   }
   state_ = State::idle;
@@ -185,7 +193,7 @@ void Client::leave(TimePoint now) {
   ++tally.cancelled;
   if (tally.measuring) {
     ++tally.measured_requests;
-    tally.latency.add(now - due_);
+    tally.latency.add(now - exchange_.due);
   }
   drop();
   shared_.on_idle(*this);

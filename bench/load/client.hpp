@@ -35,6 +35,13 @@ struct Shared {
   ~Shared() = default;
 };
 
+/// How an exchange went.
+struct Exchange {
+  TimePoint due, first_token, ended;
+  bool good = false;                ///< it came to its end, as it should
+  std::uint64_t cached_tokens = 0;  ///< as usage told
+};
+
 class Client final : public IoHandler, private BodySink {
  public:
   /// `number`: which of the ports it uses.
@@ -44,10 +51,15 @@ class Client final : public IoHandler, private BodySink {
   Client& operator=(const Client&) = delete;
 
   /// Only when idle. `due`: when the exchange should have begun; its time counts from there.
-  void begin(TimePoint due);
+  void begin(TimePoint due) { begin(due, shared_.request, shared_.options.tokens); }
+  /// With a request of its own, which stays valid until the exchange is over, for a stream of so many tokens.
+  void begin(TimePoint due, const std::string& request, std::size_t tokens);
   /// Closes the connection; an exchange that is going on is neither finished nor failed.
   void drop();
   [[nodiscard]] bool busy() const { return state_ != State::idle; }
+  [[nodiscard]] std::size_t number() const { return number_; }
+  /// The last one that is over.
+  [[nodiscard]] const Exchange& last() const { return exchange_; }
 
   void on_io(IoEvents events) override;
 
@@ -71,8 +83,10 @@ class Client final : public IoHandler, private BodySink {
   const std::size_t number_;
   int fd_ = -1;
   State state_ = State::idle;
+  const std::string* request_ = nullptr;
+  std::size_t tokens_ = 0;
   std::size_t written_ = 0;
-  TimePoint due_;
+  Exchange exchange_;
   TimePoint read_at_;  ///< when the bytes that are looked at were read
   ResponseReader reader_;
   StreamCheck stream_;

@@ -11,7 +11,8 @@ namespace svc::load {
 namespace {
 
 constexpr const char* kAfter = R"(The flags of all modes: infinilm-bench --help.
-Recorded requests against other policies, in virtual time: infinilm-bench replay --help.
+Recorded requests in real time: infinilm-bench trace --help.
+The same against other policies, in virtual time: infinilm-bench replay --help.
 Output: one line of JSON on stdout, a summary on stderr.
 Exit code: 0; 1 when a request failed or a chunk was lost, repeated or out of order; 2 for wrong flags.)";
 

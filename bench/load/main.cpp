@@ -1,5 +1,5 @@
-// infinilm-bench: puts one kind of load on a proxy on this machine, or replays what was recorded in virtual time; JSON on
-// stdout, a summary on stderr.
+// infinilm-bench: puts one kind of load on a proxy on this machine, or replays what was recorded, in real or in virtual
+// time; JSON on stdout, a summary on stderr.
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -7,6 +7,7 @@
 #include "bench/load/command_line.hpp"
 #include "bench/load/replay_command.hpp"
 #include "bench/load/report.hpp"
+#include "bench/load/trace_command.hpp"
 #include "common/io/rlimit.hpp"
 
 namespace svc::load {
@@ -47,6 +48,9 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "replay") {
     return svc::load::replay_command(argc - 1, argv + 1);
+  }
+  if (argc > 1 && std::string_view(argv[1]) == "trace") {
+    return svc::load::trace_command(argc - 1, argv + 1);
   }
   svc::load::Options options;
   if (const auto code = svc::load::read_command_line(argc, argv, options)) {

@@ -39,17 +39,23 @@ std::string_view to_string(Mode mode) {
   return "?";
 }
 
+std::string wrap_request(const Options& options, std::string_view body, std::string_view fields) {
+  std::string request =
+      "POST " + options.path + " HTTP/1.1\r\nHost: " + options.host + ":" + std::to_string(options.ports.front()) +
+      "\r\nUser-Agent: infinilm-bench\r\nAccept: " + (options.streaming() ? "text/event-stream" : "application/json") +
+      "\r\nAuthorization: Bearer sk-0123456789abcdef0123456789abcdef\r\n"
+      "Content-Type: application/json\r\n";
+  request.append(fields).append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n");
+  return request.append(body);
+}
+
 std::string make_request(const Options& options) {
   std::string tail = R"(,"model":")" + options.model + R"(","max_tokens":)" + std::to_string(options.tokens) +
                      R"(,"temperature":0.7,"stream":)" + (options.streaming() ? "true}" : "false}");
   constexpr std::size_t kClosing = 3;  // the end of the last message
   const auto wanted = options.body_bytes - std::min(options.body_bytes, tail.size() + kClosing);
   const std::string body = messages_of(wanted) + tail;
-  return "POST " + options.path + " HTTP/1.1\r\nHost: " + options.host + ":" + std::to_string(options.ports.front()) +
-         "\r\nUser-Agent: infinilm-bench\r\nAccept: " +
-         (options.streaming() ? "text/event-stream" : "application/json") +
-         "\r\nAuthorization: Bearer sk-0123456789abcdef0123456789abcdef\r\nContent-Type: application/json\r\n" +
-         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  return wrap_request(options, body);
 }
 
 }  // namespace svc::load

@@ -44,6 +44,8 @@ struct Options {
   [[nodiscard]] bool streaming() const { return mode != Mode::unary; }
 };
 
+/// A request for a streamed or plain answer, as options say, head and body; `fields` are further ones, each with its CRLF.
+std::string wrap_request(const Options& options, std::string_view body, std::string_view fields = {});
 /// The request that every client sends, head and body: a chat completion request of options.body_bytes, the model after
 /// the messages, as the OpenAI libraries write it.
 std::string make_request(const Options& options);

@@ -87,6 +87,25 @@ bool add_process(int pid, bool with_memory, Usage& usage) {
 
 }  // namespace
 
+MachineUsage machine_usage() {
+  // "cpu", then ticks of all cores: user, nice, system, idle, iowait, irq, softirq, steal; what follows is in user.
+  std::ifstream file("/proc/stat");
+  std::string name;
+  MachineUsage usage;
+  file >> name;
+  for (int field = 0; field < 8; ++field) {
+    std::int64_t ticks = 0;
+    if (name != "cpu" || !(file >> ticks)) {
+      return {};
+    }
+    const auto time = std::chrono::nanoseconds(ticks * (1'000'000'000 / ::sysconf(_SC_CLK_TCK)));
+    usage.total += time;
+    const bool idle = field == 3 || field == 4;
+    usage.busy += idle ? Duration::zero() : time;
+  }
+  return usage;
+}
+
 Result<ProcessTree> ProcessTree::of(int pid) {
   ProcessTree tree;
   Stat stat;

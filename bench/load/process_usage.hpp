@@ -18,6 +18,13 @@ struct Usage {
   std::int64_t pss_bytes = 0;  ///< shared pages are shared out; 0 when it may not be read
 };
 
+/// Processor time of the whole machine since it was started, of all cores together.
+struct MachineUsage {
+  Duration busy{}, total{};
+};
+/// Zero when the kernel does not tell.
+MachineUsage machine_usage();
+
 class ProcessTree {
  public:
   /// The process and all that descend from it by now. `pid` 0: none. Errors: not_found.

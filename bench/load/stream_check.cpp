@@ -24,6 +24,7 @@ void StreamCheck::reset() {
   missing_.clear();
   next_ = 0;
   tokens_ = in_chunk_ = 0;
+  cached_ = 0;
   done_ = error_ = false;
 }
 
@@ -62,6 +63,7 @@ void StreamCheck::on_event(std::string_view event, TimePoint now) {
     on_token(number, now, TimePoint(Duration(static_cast<Duration::rep>(sent))));
     return;
   }
+  number_after(event, "\"cached_tokens\":", cached_);
   const auto data = event.substr(event.find_first_not_of(' ', 5));
   done_ = done_ || data == "[DONE]";
   error_ = error_ || data.starts_with("{\"error\"");

@@ -26,8 +26,9 @@ class StreamCheck {
   void finish(std::size_t tokens);
 
   [[nodiscard]] std::size_t tokens() const { return tokens_; }
-  [[nodiscard]] bool done() const { return done_; }          ///< [DONE] came
-  [[nodiscard]] bool error_event() const { return error_; }  ///< the server said that it failed
+  [[nodiscard]] std::uint64_t cached_tokens() const { return cached_; }  ///< of the event with the usage; 0: not told
+  [[nodiscard]] bool done() const { return done_; }                      ///< [DONE] came
+  [[nodiscard]] bool error_event() const { return error_; }              ///< the server said that it failed
 
  private:
   void on_event(std::string_view event, TimePoint now);
@@ -41,6 +42,7 @@ class StreamCheck {
   std::uint64_t next_ = 0;
   std::size_t tokens_ = 0;
   std::size_t in_chunk_ = 0;
+  std::uint64_t cached_ = 0;
   bool done_ = false;
   bool error_ = false;
 };

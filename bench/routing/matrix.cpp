@@ -28,6 +28,7 @@ nlohmann::ordered_json to_json(const Times& times) {
 Result<Trace> load_trace(const Options& options, const std::function<void(const std::string&)>& note) {
   auto trace = read_trace(options.trace);
   if (!trace) return trace;
+  if (options.requests > 0) keep_first(*trace, options.requests);
   if (trace->left_out > 0) {
     note(std::to_string(trace->left_out) + " lines say too little to be run again, and are left out");
   }

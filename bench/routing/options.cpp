@@ -48,6 +48,7 @@ void add_model(CLI::App& app, RunSettings& settings) {
 }  // namespace
 
 void add_options(CLI::App& app, Options& options) {
+  app.add_option("--requests", options.requests, "Only the first ones of the trace; 0: all")->capture_default_str();
   app.add_option("--engines", options.engines, "Sizes of the fleet")
       ->delimiter(',')
       ->check(CLI::Range(std::size_t{1}, kMostEngines));

@@ -15,6 +15,7 @@ namespace svc::routing {
 
 struct Options {
   std::string trace;                  ///< path
+  std::size_t requests = 0;           ///< only the first ones; 0: all
   std::vector<std::size_t> engines;   ///< empty: as many as the trace was recorded with, or 8
   std::vector<double> loads;          ///< relative to round robin's saturation
   std::vector<double> rates;          ///< relative to the trace's own, instead

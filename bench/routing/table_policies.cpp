@@ -15,7 +15,7 @@ class TablePolicy : public Policy {
     router::PickContext context;
     context.now = time_point(now);
     context.random = random_();
-    context.session_hash = session_key(arrival);
+    context.session_hash = router::hash_key(session_name(*arrival.request, arrival.blocks, arrival.row));
     return table_.pick(context);
   }
 
@@ -26,18 +26,6 @@ class TablePolicy : public Policy {
     router::BalancingSettings settings;
     settings.method = method;
     return settings;
-  }
-
-  /// The client's session; in a trace without any the second block, because the first one is often a system prompt
-  /// that all share; or else the prompt is taken to be the only one of its session.
-  static std::uint64_t session_key(const Arrival& arrival) {
-    std::uint64_t key = arrival.request->session;
-    char kind = 's';
-    if (key == 0) {
-      kind = arrival.blocks.empty() ? 'r' : 'b';
-      key = arrival.blocks.empty() ? arrival.row : arrival.blocks[arrival.blocks.size() > 1 ? 1 : 0];
-    }
-    return router::hash_key(kind + std::to_string(key));
   }
 
   RouterTable table_;

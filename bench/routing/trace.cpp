@@ -60,6 +60,32 @@ Result<void> check_rows(const Trace& trace, const std::string& name) {
   return {};
 }
 
+/// Drops these `found` rows and those that wait for them, over any number of steps. Returns how many in all.
+std::size_t drop(Trace& trace, std::vector<bool>& dropped, std::size_t found) {
+  const auto count = trace.rows.size();
+  if (found == 0) return 0;
+  for (std::size_t before = 0; before != found;) {
+    before = found;
+    for (std::size_t row = 0; row < count; ++row) {
+      const auto after = trace.rows[row].after;
+      if (dropped[row] || after == Request::kNobody || !dropped[after]) continue;
+      dropped[row] = true;
+      ++found;
+    }
+  }
+  std::vector<std::uint32_t> place(count);
+  std::uint32_t next = 0;
+  for (std::size_t row = 0; row < count; ++row) place[row] = dropped[row] ? Request::kNobody : next++;
+  std::vector<Request> kept;
+  for (std::size_t row = 0; row < count; ++row) {
+    if (dropped[row]) continue;
+    kept.push_back(trace.rows[row]);
+    if (kept.back().after != Request::kNobody) kept.back().after = place[kept.back().after];
+  }
+  trace.rows = std::move(kept);
+  return found;
+}
+
 }  // namespace
 
 std::string_view to_string(TraceFormat format) {
@@ -121,37 +147,28 @@ Result<Trace> read_trace(const std::string& path) {
   return parse_trace(text, path);
 }
 
+std::string session_name(const Request& request, Blocks blocks, std::uint32_t row) {
+  if (request.session != 0) return "s" + std::to_string(request.session);
+  if (blocks.empty()) return "r" + std::to_string(row);
+  return "b" + std::to_string(blocks[blocks.size() > 1 ? 1 : 0]);
+}
+
+void keep_first(Trace& trace, std::size_t count) {
+  if (count >= trace.rows.size()) return;
+  std::vector<bool> dropped(trace.rows.size());
+  std::fill(dropped.begin() + static_cast<std::ptrdiff_t>(count), dropped.end(), true);
+  drop(trace, dropped, trace.rows.size() - count);
+}
+
 std::size_t drop_oversized(Trace& trace, const EngineModel& model) {
-  const auto count = trace.rows.size();
-  std::vector<bool> dropped(count);
-  std::size_t before = 0;
+  std::vector<bool> dropped(trace.rows.size());
   std::size_t found = 0;
-  for (std::size_t row = 0; row < count; ++row) {
+  for (std::size_t row = 0; row < trace.rows.size(); ++row) {
     const auto& request = trace.rows[row];
     dropped[row] = std::uint64_t{request.in} + request.out > model.kv_tokens;
     found += dropped[row] ? 1U : 0U;
   }
-  if (found == 0) return 0;
-  // What waits for a dropped one, over any number of steps.
-  while (before != found) {
-    before = found;
-    for (std::size_t row = 0; row < count; ++row) {
-      const auto after = trace.rows[row].after;
-      if (dropped[row] || after == Request::kNobody || !dropped[after]) continue;
-      dropped[row] = true;
-      ++found;
-    }
-  }
-  std::vector<std::uint32_t> place(count);
-  std::uint32_t next = 0;
-  for (std::size_t row = 0; row < count; ++row) place[row] = dropped[row] ? Request::kNobody : next++;
-  std::vector<Request> kept;
-  for (std::size_t row = 0; row < count; ++row) {
-    if (dropped[row]) continue;
-    kept.push_back(trace.rows[row]);
-    if (kept.back().after != Request::kNobody) kept.back().after = place[kept.back().after];
-  }
-  trace.rows = std::move(kept);
+  found = drop(trace, dropped, found);
   trace.left_out += found;
   return found;
 }

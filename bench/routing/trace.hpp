@@ -58,6 +58,13 @@ enum class TraceFormat : std::uint8_t {
 /// A file as it is, or packed by gzip.
 [[nodiscard]] Result<Trace> read_trace(const std::string& path);
 
+/// What the client of this request calls its session; in a trace without any, by the second block, because the first one
+/// is often a system prompt that all share; or else the prompt is taken to be the only one of its session.
+[[nodiscard]] std::string session_name(const Request& request, Blocks blocks, std::uint32_t row);
+
+/// Keeps the first `count` rows, without those that wait for others.
+void keep_first(Trace& trace, std::size_t count);
+
 /// Drops the requests that an engine of this model can never hold, and those that wait for them. Returns how many.
 std::size_t drop_oversized(Trace& trace, const EngineModel& model);
 

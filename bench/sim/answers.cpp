@@ -187,6 +187,9 @@ void Answers::begin_stream(std::string& out, Generation& g, const Framing& frami
   head(out, 200, "text/event-stream; charset=utf-8", framing);
   out += framing.http10 ? "\r\n" : "transfer-encoding: chunked\r\n\r\n";
   set_event_parts(g, compact_);
+}
+
+void Answers::open_message(std::string& out, const Generation& g, const Framing& framing) const {
   if (options_.kind == EngineKind::vllm && !g.completions) {
     const std::string before = "data: {" + g.event_head.substr(0, g.event_head.rfind("\"delta\""));
     const std::string after = ",\"logprobs\":null,\"finish_reason\":null}]}\n\n";
@@ -227,6 +230,7 @@ void Answers::event(std::string& out, const Generation& g, std::uint32_t n, Time
 }
 
 void Answers::end_stream(std::string& out, const Generation& g, const Framing& framing, std::string_view text) const {
+  if (g.generated == 0 && !options_.role_at_once) open_message(out, g, framing);
   if (!g.tool.empty() && text.empty()) {
     frame(out, ("data: {" + g.event_head).append(kToolArgumentsEnd).append(g.event_tail), framing);
   }

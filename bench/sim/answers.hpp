@@ -51,8 +51,10 @@ class Answers {
   [[nodiscard]] std::string completion(const Generation& generation) const;
   [[nodiscard]] std::string models() const;
 
-  /// The head of a stream; vllm's chat streams have a first event with the role too.
+  /// The head of a stream: it is sent at once, long before the first token.
   void begin_stream(std::string& out, Generation& generation, const Framing& framing) const;
+  /// Comes with the first token: what vllm's chat streams begin with, the role and perhaps a call's name.
+  void open_message(std::string& out, const Generation& generation, const Framing& framing) const;
   /// The event of token `n`.
   void event(std::string& out, const Generation& generation, std::uint32_t n, TimePoint now,
              const Framing& framing) const;

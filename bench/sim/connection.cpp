@@ -244,6 +244,7 @@ void Connection::on_tokens(Job& job, std::uint32_t count, TimePoint now) {
   if (dies) last = std::max(first, dying_->after);
   std::string& out = server_.scratch;
   out.clear();
+  if (first == 0 && !server_.options.role_at_once) server_.answers.open_message(out, generation_, framing());
   for (std::uint32_t n = first; n < last; ++n) server_.answers.event(out, generation_, n, now, framing());
   write(out);
   if (broken_ && cancel_after_ == 0) server_.stats.chunks_after_gone += count;

@@ -10,6 +10,14 @@ namespace {
 
 Duration micros(double us) { return Duration(std::llround(us * 1000)); }
 
+std::optional<routing::EngineModel> make_model(const Options& options) {
+  if (options.pace != Pace::model) return std::nullopt;
+  routing::EngineModel model;
+  model.speed = options.speed;
+  model.chunk = options.chunk;
+  return model;
+}
+
 KvCache make_cache(const Options& options) {
   return options.cache == CacheKind::fixed ? KvCache::fixed() : KvCache::paged(options.num_blocks, options.block_size);
 }
@@ -20,8 +28,9 @@ Engine::Engine(EventLoop& loop, const Options& options, Stats& stats)
     : options_(options),
       stats_(stats),
       cache_(make_cache(options)),
-      decode_(micros(options.decode_us)),
-      by_step_(options.pace == Pace::step),
+      model_(make_model(options)),
+      decode_(model_ ? micros(model_->step(0, 0, 1, 0) * 1e6) : micros(options.decode_us)),
+      by_step_(options.pace != Pace::each),
       alarm_(loop, [this](TimePoint now) { by_step_ ? end_step(now) : ring_each(now); }) {}
 
 void Engine::submit(Job& job, std::string_view prompt) {
@@ -102,6 +111,7 @@ bool Engine::admit_head(Duration& prefill) {
 /// What the scheduler does whenever something has changed.
 void Engine::pass(TimePoint now) {
   if (failed_ || in_pass_ || (by_step_ && in_step_)) return;
+  if (model_) return begin_model_step(now);
   in_pass_ = true;
   Duration prefill{};
   while (true) {
@@ -141,6 +151,8 @@ void Engine::pass(TimePoint now) {
 void Engine::end_step(TimePoint now) {
   if (!in_step_ || failed_) return;
   in_step_ = false;
+  stats_.late_us += static_cast<std::uint64_t>(std::max<Duration::rep>((now - step_end_).count() / 1000, 0));
+  if (model_) return end_model_step(now);
   in_pass_ = true;
   const std::vector<Job*> batch = running_;  // those that end leave running_
   for (Job* job : batch) {

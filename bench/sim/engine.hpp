@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "bench/routing/engine_model.hpp"
 #include "bench/sim/alarm.hpp"
 #include "bench/sim/kv_cache.hpp"
 #include "bench/sim/options.hpp"
@@ -47,9 +49,11 @@ struct Job {
   // The engine's own.
   enum class State { idle, waiting, prefill, decode };
   State state = State::idle;
-  bool flowing = false;   ///< in flowing_
-  std::size_t place = 0;  ///< in running_
-  TimePoint due{};        ///< Pace::each: its next token
+  bool flowing = false;           ///< in flowing_
+  std::size_t place = 0;          ///< in running_
+  TimePoint due{};                ///< Pace::each: its next token
+  std::uint32_t computed = 0;     ///< Pace::model: prompt tokens that are done or cached
+  std::uint32_t step_tokens = 0;  ///< Pace::model: prompt tokens of this step
   CacheLease lease;
 };
 
@@ -79,6 +83,8 @@ class Engine {
   bool admit_head(Duration& prefill);
   void start_decode(Job& job, TimePoint now);
   void end_step(TimePoint now);
+  void begin_model_step(TimePoint now);
+  void end_model_step(TimePoint now);
   void ring_each(TimePoint now);
   void emit(Job& job, std::uint32_t count, TimePoint now);
   void leave_batch(Job& job);
@@ -87,8 +93,9 @@ class Engine {
   const Options& options_;
   Stats& stats_;
   KvCache cache_;
-  Duration decode_;
-  bool by_step_;  ///< Pace::step
+  std::optional<routing::EngineModel> model_;  ///< Pace::model
+  Duration decode_;                            ///< shortest time of a step
+  bool by_step_;                               ///< not Pace::each
   bool failed_ = false;
   bool in_pass_ = false;
 
@@ -97,6 +104,7 @@ class Engine {
   std::vector<Job*> flowing_;
   bool in_step_ = false;
   bool prefill_step_ = false;
+  bool resting_ = true;  ///< Pace::model: no step runs, for want of requests
   TimePoint step_end_{};
   std::set<std::pair<TimePoint, Job*>> clocks_;  ///< Pace::each
   double phase_ = 0;

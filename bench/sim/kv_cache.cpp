@@ -83,9 +83,9 @@ KvCache::Fit KvCache::admit(CacheLease& lease, std::size_t prompt_tokens, std::s
   return Fit::yes;
 }
 
-void KvCache::publish(CacheLease& lease) {
+void KvCache::publish(CacheLease& lease, std::size_t blocks) {
   // A block that somebody else published in the meantime stays this request's own, and ends with it.
-  while (lease.published < lease.hashes.size() && lease.own > 0) {
+  while (lease.published < std::min(blocks, lease.hashes.size()) && lease.own > 0) {
     const std::uint64_t hash = lease.hashes[lease.published];
     if (published_.find(hash) != published_.end()) break;
     published_[hash].users = 1;
@@ -94,8 +94,8 @@ void KvCache::publish(CacheLease& lease) {
   }
 }
 
-void KvCache::computed(CacheLease& lease) {
-  if (!fixed_ && blocks_ > 0) publish(lease);
+void KvCache::computed(CacheLease& lease, std::size_t tokens) {
+  if (!fixed_ && blocks_ > 0) publish(lease, tokens / block_tokens_);
 }
 
 void KvCache::release(CacheLease& lease, std::string_view answer) {
@@ -113,7 +113,7 @@ void KvCache::release(CacheLease& lease, std::string_view answer) {
       hash = chain_hash(hash, rest.substr(0, block_bytes()));
       lease.hashes.push_back(hash);
     }
-    publish(lease);
+    publish(lease, lease.hashes.size());
   }
   free_ += lease.own;
   // The end of the chain first, so that it is evicted before what it hangs on.

@@ -39,8 +39,8 @@ class KvCache {
   enum class Fit { yes, later, never };
   /// Takes memory for the prompt and max_tokens more. yes: `cached_tokens` of the prompt need no prefill.
   Fit admit(CacheLease& lease, std::size_t prompt_tokens, std::size_t max_tokens, std::size_t& cached_tokens);
-  /// The prompt has been computed: others can reuse it.
-  void computed(CacheLease& lease);
+  /// The prompt has been computed, or its first `tokens` have: others can reuse them.
+  void computed(CacheLease& lease, std::size_t tokens = SIZE_MAX);
   /// The request is over, `answer` is what it generated ("" if it did not get to the end).
   void release(CacheLease& lease, std::string_view answer);
 
@@ -60,7 +60,7 @@ class KvCache {
   [[nodiscard]] std::size_t block_bytes() const { return block_tokens_ * kBytesPerToken; }
   void hold(std::uint64_t hash);
   void let_go(std::uint64_t hash);
-  void publish(CacheLease& lease);
+  void publish(CacheLease& lease, std::size_t blocks);
   std::size_t match_fixed(const CacheLease& lease) const;
 
   std::size_t blocks_;

@@ -1,6 +1,7 @@
 #include "bench/sim/options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <iostream>
 #include <limits>
 #include <map>
 
@@ -61,8 +62,15 @@ void add_engine(CLI::App& app, Options& o) {
   app.add_option("--decode-us", o.decode_us, "Time of a step; 0: as fast as the client takes it")
       ->check(micros)
       ->capture_default_str();
-  add_choice<Pace>(app, "--pace", o.pace, {{"step", Pace::step}, {"each", Pace::each}},
-                   "One step for the whole batch, or a clock for each request (default step)");
+  add_choice<Pace>(app, "--pace", o.pace, {{"step", Pace::step}, {"each", Pace::each}, {"model", Pace::model}},
+                   "One step for the whole batch, a clock for each request, or the steps of the engine model of "
+                   "bench/routing (default step)");
+  app.add_option("--speed", o.speed, "With --pace model: so many times as fast")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
+  app.add_option("--chunk", o.chunk, "With --pace model: prefill tokens of a step at most")
+      ->check(CLI::Range(1U, 1U << 20U))
+      ->capture_default_str();
 }
 
 void add_answers(CLI::App& app, Options& o) {
@@ -76,6 +84,8 @@ void add_answers(CLI::App& app, Options& o) {
       ->check(CLI::Range(1U, 1024U))
       ->capture_default_str();
   app.add_flag("--stamp", o.stamp, "SSE events begin with \"t\":<monotonic ns>,\"seq\":<n>");
+  app.add_flag("--role-at-once", o.role_at_once,
+               "vllm: a stream's role comes with its head, before any token is there");
   app.add_option("--fault", o.faults,
                  "A fault to begin with: hang, status:status=503,count=2 or a JSON object; repeatable")
       ->allow_extra_args(false);
@@ -98,6 +108,19 @@ bool parse_options(int argc, char** argv, Options& options, int& exit_code) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     exit_code = app.exit(error) == 0 ? 0 : 2;
+    return false;
+  }
+  const bool modelled = options.pace == Pace::model;
+  for (const char* flag : {"--prefill-us-per-token", "--decode-us"}) {
+    if (!modelled || app.count(flag) == 0) continue;
+    std::cerr << "infinilm-sim: --pace model has times of its own: leave out " << flag << ", or use --speed\n";
+    exit_code = 2;
+    return false;
+  }
+  for (const char* flag : {"--speed", "--chunk"}) {
+    if (modelled || app.count(flag) == 0) continue;
+    std::cerr << "infinilm-sim: " << flag << " is for --pace model\n";
+    exit_code = 2;
     return false;
   }
   if (app.count("--path") == 0) {

@@ -12,8 +12,9 @@ enum class EngineKind { infinilm, vllm, rust };  ///< rust: InfiniLM-Rust, "infi
 enum class CacheKind { paged, fixed };           ///< fixed: "static" on the command line
 enum class PathKind { both, v1, bare };          ///< /v1/chat/completions, /chat/completions or both
 enum class Pace {
-  step,  ///< as the engine: all running requests get a token at the end of each step
-  each,  ///< every request has its own clock, the phases spread evenly: many small engines in one process
+  step,   ///< as the engine: all running requests get a token at the end of each step
+  each,   ///< every request has its own clock, the phases spread evenly: many small engines in one process
+  model,  ///< a step is prefill chunks beside decodes, and takes what bench/routing's EngineModel says
 };
 
 struct Options {
@@ -40,12 +41,15 @@ struct Options {
   double prefill_us_per_token = 0;
   double decode_us = 0;
   Pace pace = Pace::step;
+  double speed = 1;            ///< Pace::model: its times are divided by this
+  std::uint32_t chunk = 1024;  ///< Pace::model: prefill tokens of a step at most
   std::uint32_t tokens = 16;
 
   std::size_t answer_bytes = 0;  ///< the body of a plain answer is exactly as long; 0 = as the tokens make it
   std::size_t chunk_bytes = 0;   ///< "data: {...}\n\n" is exactly as long; 0 = likewise
   std::uint32_t merge = 16;      ///< with decode_us 0: most events in one write
   bool stamp = false;
+  bool role_at_once = false;  ///< vllm: the event with the role comes with the head
 
   std::vector<std::string> faults;
   std::uint64_t seed = 1;

@@ -204,6 +204,7 @@ void Connection::generate(bool completions) {
   if (job_.stream) {
     std::string out;
     server_.answers.begin_stream(out, generation_, framing());
+    if (options.role_at_once) server_.answers.open_message(out, generation_, framing());
     if (http10_) keep_alive_ = false;
     write(out);
     if (dying_ && (dying_->kind == FaultKind::reset_after_head || dying_->after == 0)) {

@@ -26,6 +26,8 @@ std::string to_json(const Stats& s) {
                                                           {"cached_tokens", s.cached_tokens},
                                                           {"prompt_tokens", s.prompt_tokens},
                                                           {"steps", s.steps},
+                                                          {"late_us", s.late_us},
+                                                          {"lost_us", s.lost_us},
                                                           {"faults", s.faults}};
   std::string out = "{";
   for (const auto& [name, value] : values) {

@@ -27,7 +27,9 @@ struct Stats {
   std::uint64_t cached_tokens = 0;  ///< prompt tokens that needed no prefill
   std::uint64_t prompt_tokens = 0;
   std::uint64_t steps = 0;
-  std::uint64_t faults = 0;  ///< requests or connections that a fault was done to
+  std::uint64_t late_us = 0;  ///< by which steps ended too late, all together: the machine is too slow for their times
+  std::uint64_t lost_us = 0;  ///< of that, what the following steps did not make up for
+  std::uint64_t faults = 0;   ///< requests or connections that a fault was done to
 };
 
 /// A JSON object, without its closing brace.

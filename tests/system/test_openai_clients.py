@@ -297,14 +297,14 @@ class Cases:
                     self.assertEqual(error.code, "upstream_cut", error)
 
     def test_a_router_that_dies_raises(self):
-        self.start("--decode-us=5000")
+        self.start("--decode-us=5000", "--num-blocks=0")
         self.assertEqual(self.client.open_streams(count=3, model=MODEL, messages=HELLO, max_tokens=100_000), 3)
         self.router.kill()
         self.assertEqual([list(stream) for stream in self.client.finish_streams()], 3 * [["raised"]])
 
     def test_100_streams_at_once(self):
         """All are open at the same time before any goes on, and each gets its own whole answer."""
-        sims = [self.start("--max-batch=100", "--num-blocks=0", count=2), self.sims[1]]
+        sims = [self.start("--max-batch=100", "--num-blocks=0", "--role-at-once", count=2), self.sims[1]]
         for sim in sims:
             sim.fault("step_failure")  # a stream begins, and its tokens wait
         self.assertEqual(self.client.open_streams(count=100, model=MODEL, messages=HELLO, max_tokens=60), 100)

@@ -42,6 +42,30 @@ TEST(Trace, Tr_HasTimesTokensSessionsAndBlocks) {
   EXPECT_EQ(blocks_of(trace, 2), (std::vector<BlockId>{1, 5, 9}));
 }
 
+TEST(Trace, FirstRows_AreKeptWithoutThoseThatWaitForOthers) {
+  auto trace = parsed(
+      "#trace t block=512 "
+      "rows=5\n0,10,1,-1,-1,0,\n-1,20,1,-1,4,0,\n-1,30,1,-1,1,0,\n-1,40,1,-1,0,0,\n1,50,1,-1,-1,0,\n");
+  keep_first(trace, 9);
+  EXPECT_EQ(trace.rows.size(), 5U);
+  keep_first(trace, 4);
+  ASSERT_EQ(trace.rows.size(), 2U) << "the second row waits for the fifth, the third for the second";
+  EXPECT_EQ(trace.rows[0].in, 10U);
+  EXPECT_EQ(trace.rows[1].in, 40U);
+  EXPECT_EQ(trace.rows[1].after, 0U);
+  EXPECT_EQ(trace.left_out, 0U);
+}
+
+TEST(Trace, Sessions_HaveTheNameOfTheClientOrOfTheSecondBlock) {
+  const auto trace = parsed(
+      "#trace t block=100 rows=4\n0,250,1,3,-1,0,1-2\n0,250,1,-1,-1,0,1-2\n0,150,1,-1,-1,0,1\n0,50,1,-1,-1,0,\n");
+  std::vector<std::string> names;
+  for (std::uint32_t row = 0; row < 4; ++row) {
+    names.push_back(session_name(trace.rows[row], trace.blocks(trace.rows[row]), row));
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"s4", "b2", "b1", "r3"}));
+}
+
 TEST(Trace, BlocksBeyondTheFullOnes_AreDropped) {
   const auto trace = parsed("#trace t block=512 rows=1\n0,1000,5,-1,-1,0,1-9\n");
   EXPECT_EQ(blocks_of(trace, 0), (std::vector<BlockId>{1}));
