@@ -84,7 +84,8 @@ Result<Trace> parse_tr(std::string_view text, const std::string& name) {
     if (!at || !in || !out || !session || !after || !think) {
       return lines.wrong(name, "expected t,in,out,session,after,think,id ranges");
     }
-    if (*in > kMostTokensOfRow || *out > kMostTokensOfRow) return lines.wrong(name, "more tokens than any engine can hold");
+    if (*in > kMostTokensOfRow || *out > kMostTokensOfRow)
+      return lines.wrong(name, "more tokens than any engine can hold");
     if (!std::isfinite(*at) || !std::isfinite(*think) || *think < 0) return lines.wrong(name, "a time out of range");
     if (!parse_ranges(*line, blocks)) return lines.wrong(name, "block ids are numbers and ranges: \"0 14-26\"");
     Request request;

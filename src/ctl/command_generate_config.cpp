@@ -64,7 +64,7 @@ ExitCode generate(const GenerateOptions& options) {
   const auto changed = write_config(options.output, config->text);
   if (!changed) return failed(changed.error());
   warn(options.output + (*changed ? " written: " : " is up to date: ") + std::to_string(config->instances) +
-      (config->instances == 1 ? " instance" : " instances"));
+       (config->instances == 1 ? " instance" : " instances"));
   return ExitCode::ok;
 }
 

@@ -25,7 +25,7 @@ struct PrefixSettings {
   std::uint64_t kv_cache_tokens = 131'072;    ///< of instances that state none: InfiniLM's default
   bool hold = false;                          ///< keep requests back while their best instance has enough to do
   double hold_prefill_seconds = 0.75;         ///< what is enough
-  double aging = 0.03;                        ///< seconds of prefill that a second of waiting is worth
+  double aging = 0.01;                        ///< seconds of prefill that a second of waiting is worth
 
   bool operator==(const PrefixSettings&) const = default;
 };
