@@ -4,7 +4,8 @@
 
 #include <array>
 #include <boost/asio/ssl/context.hpp>
-#include <fstream>
+
+#include "common/io/read_file.hpp"
 
 namespace svc {
 namespace {
@@ -30,17 +31,10 @@ Result<TlsContext> make_base(ssl::context::method method) {
   SSL_CTX* native = context->native_handle();
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
   if (SSL_CTX_set_cipher_list(native, kTls12Suites) != 1 || SSL_CTX_set1_groups_list(native, kGroups) != 1) {
-    Error error;
-    error.message = "the TLS library refuses the cipher suites of this build";
-    return error;
+    return internal_error("the TLS library refuses the cipher suites of this build");
   }
   SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
   return context;
-}
-
-std::string unreadable(const std::string& file) {
-  const std::ifstream in(file);
-  return in ? "" : "it cannot be read";
 }
 
 Result<void> use_identity(ssl::context& context, const TlsFiles& files) {
@@ -52,7 +46,7 @@ Result<void> use_identity(ssl::context& context, const TlsFiles& files) {
     return {};
   }
   for (const auto& file : {files.cert, files.key}) {
-    if (auto why = unreadable(file); !why.empty()) {
+    if (const auto why = why_unreadable(file); !why.empty()) {
       return file_error("TLS file", file, why);
     }
   }
@@ -71,7 +65,7 @@ Result<void> use_identity(ssl::context& context, const TlsFiles& files) {
 }
 
 Result<void> use_ca(ssl::context& context, const std::string& ca) {
-  if (auto why = unreadable(ca); !why.empty()) {
+  if (const auto why = why_unreadable(ca); !why.empty()) {
     return file_error("TLS CA file", ca, why);
   }
   boost::system::error_code ec;
