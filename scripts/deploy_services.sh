@@ -330,7 +330,7 @@ start() {
     [[ ${#list[@]} -gt 0 ]] || continue
     started=1
     start_all "${list[@]}" || {
-      complain "what comes after it is not started"
+      [[ $part == service ]] || complain "what comes after the $part is not started"
       return 1
     }
   done

@@ -19,18 +19,23 @@ readonly BOOST_OLDEST=81 # 1.81 is what the code is written against
 
 usage() {
   cat <<'TEXT'
-usage: scripts/install_deps.sh [--tests] [--dev] [--check] [-h|--help]
+usage: scripts/install_deps.sh [--tests] [--venv] [--dev] [--check] [-h|--help]
 
 Installs the packages that are missing, with apt-get (as root, or through sudo), and says which. When nothing is missing
 it does nothing and needs neither.
 
-  --tests  also what the system tests need for the OpenAI clients: python3-venv, and Node.js with npm unless this machine
-           has both already, from wherever
+  --tests  also what the system tests need: python3-venv; Node.js with npm, and promtool, unless this machine has them
+           already, from wherever. Of the package prometheus, whose server no test needs, promtool alone is taken, into
+           build/tools; nothing of it is installed
+  --venv   also python3-venv alone, for Python programs with an environment of their own
   --dev    also the tools of the checks: clang 14, clang-tidy, clang-format, libFuzzer, lld, shellcheck, systemd-analyze,
            nginx and HAProxy (which are not started)
   --check  install nothing: print what is missing; exit 1 if anything is
 TEXT
 }
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly PROMTOOL=$root/build/tools/promtool
 
 say() { printf 'install_deps: %s\n' "$*"; }
 die() {
@@ -39,11 +44,13 @@ die() {
 }
 
 tests=false
+venv=false
 dev=false
 check=false
 for argument in "$@"; do
   case "$argument" in
     --tests) tests=true ;;
+    --venv) venv=true ;;
     --dev) dev=true ;;
     --check) check=true ;;
     -h | --help)
@@ -70,9 +77,29 @@ has_node() {
 # What the tests run in: /usr/bin first, as the build looks for it.
 has_venv() { PATH=/usr/bin:$PATH python3 -c 'import ensurepip, venv' 2>/dev/null; }
 
+has_promtool() { command -v promtool >/dev/null || [[ -x $PROMTOOL ]]; }
+
+# Needs no root, and a server that is not installed cannot start.
+fetch_promtool() {
+  local folder
+  say "promtool, out of the package prometheus, into ${PROMTOOL%/*}"
+  mkdir -p -- "${PROMTOOL%/*}"
+  folder=$(mktemp -d "${PROMTOOL%/*}/download.XXXXXX")
+  # The user _apt, as which apt-get downloads when root calls it, may write there too.
+  chmod 777 -- "$folder"
+  (cd "$folder" && apt-get download -q prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb |
+    tar -x --no-same-owner --strip-components=3 ./usr/bin/promtool && mv -- promtool "$PROMTOOL") || {
+    rm -rf -- "$folder"
+    return 1
+  }
+  rm -rf -- "$folder"
+}
+
 wanted=("${LIBRARIES[@]}" "${TOOLS[@]}")
-if $tests; then
+if $tests || $venv; then
   has_venv || wanted+=(python3-venv)
+fi
+if $tests; then
   has_node || wanted+=(nodejs npm)
 fi
 if $dev; then
@@ -102,19 +129,29 @@ for package in "${wanted[@]}"; do
 done
 boost=$(installed_boost)
 
-if [[ -n $boost && ${#missing[@]} -eq 0 ]]; then
+promtool=false
+if $tests && ! has_promtool; then promtool=true; fi
+
+if [[ -n $boost && ${#missing[@]} -eq 0 ]] && ! $promtool; then
   say "nothing to do: all ${#wanted[@]} packages and Boost $boost are installed"
   exit 0
 fi
 
 if $check; then
   [[ -n $boost ]] || missing+=("libboost1.$BOOST_OLDEST-dev (or newer)" "libboost-url1.$BOOST_OLDEST-dev (or newer)")
+  if $promtool; then missing+=("promtool (of the package prometheus)"); fi
   printf 'missing: %s\n' "${missing[@]}"
   exit 1
 fi
 
 command -v apt-get >/dev/null || die "apt-get is missing, so these packages cannot be installed: ${missing[*]-} \
 $([[ -n $boost ]] || echo "libboost1.$BOOST_OLDEST-dev libboost-url1.$BOOST_OLDEST-dev")"
+# Lists that an earlier call has brought may be enough for a download.
+if [[ -n $boost && ${#missing[@]} -eq 0 ]] && fetch_promtool; then
+  say "done"
+  exit 0
+fi
+
 as_root=()
 if [[ $(id -u) -ne 0 ]]; then
   command -v sudo >/dev/null || die "installing packages needs root, and there is no sudo; run this script as root"
@@ -150,10 +187,15 @@ if [[ ${#new_servers[@]} -gt 0 && ! -e $POLICY ]]; then
   printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$POLICY"
 fi
 
-say "installing ${#missing[@]}: ${missing[*]}"
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" ||
-  die "apt-get install failed; its message above says why"
+if [[ ${#missing[@]} -gt 0 ]]; then
+  say "installing ${#missing[@]}: ${missing[*]}"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" ||
+    die "apt-get install failed; its message above says why"
+fi
 if [[ ${#new_servers[@]} -gt 0 ]] && command -v systemctl >/dev/null; then
   "${as_root[@]}" systemctl disable --quiet "${new_servers[@]}" || true
+fi
+if $promtool; then
+  fetch_promtool || die "promtool could not be fetched; the message above says why"
 fi
 say "done"

@@ -217,7 +217,8 @@ TEXT
       echo 'type = "llama-cpp"'
       echo "command = $(quoted "$(printf '%q' "$llama/venv/bin/python3") -m llama_cpp.server")"
       echo "model = $(quoted "$llama/gemma-3-270m.gguf")"
-      echo 'args = ["--model_alias", "gemma-3-270m", "--interrupt_requests", "false"]'
+      # The model has no template for chats of its own, and the server's default makes it say nothing.
+      echo 'args = ["--model_alias", "gemma-3-270m", "--chat_format", "alpaca", "--interrupt_requests", "false"]'
       echo '# It heeds these more than its flags.'
       echo "env = { HOST = \"$LOOPBACK\", PORT = \"\${PORT}\" }"
     fi

@@ -4,6 +4,7 @@
 
 #include "agent/core/command_line.hpp"
 #include "agent/core/service_entry.hpp"
+#include "common/core/endpoint.hpp"
 #include "common/core/ip_address.hpp"
 #include "common/core/registry_url.hpp"
 #include "common/core/wire/metadata_rules.hpp"
@@ -23,8 +24,10 @@ EngineKind kind_meant(const ServiceSettings& service) {
 
 /// 0.0.0.0 in a configuration file of the earlier agents said where to listen; nobody can be reached at it.
 void reachable_host(ServiceSettings& service) {
-  const auto address = IpAddress::parse(service.host);
-  if (address && address->is_unspecified()) service.host = ServiceSettings().host;
+  const auto address = IpAddress::parse(without_brackets(service.host));
+  if (!address || !address->is_unspecified()) return;
+  service.listens_on = address->is_v4() ? "0.0.0.0" : "::";
+  service.host = ServiceSettings().host;
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "common/core/endpoint.hpp"
 #include "common/core/http_url.hpp"
-#include "common/core/ip_address.hpp"
 #include "common/io/config_file.hpp"
 #include "common/io/port_check.hpp"
 #include "ctl/checks.hpp"
@@ -35,11 +35,6 @@ void check_port(const std::string& owner, std::uint16_t port, const std::string&
   const bool by_daemon = taken.find("(infinilm-") != std::string::npos;
   tell({by_daemon ? Verdict::note : Verdict::bad, subject,
         by_daemon ? taken + ": it was not started from this folder" : taken});
-}
-
-bool is_loopback(const std::string& host) {
-  const auto address = IpAddress::parse(host);
-  return host == "localhost" || (address && address->is_loopback());
 }
 
 class ReachChecks {
@@ -77,7 +72,7 @@ class ReachChecks {
   void check_service(const ServiceFile& service) {
     const std::string subject = "service " + service.entry.name;
     const auto registry = parse_http_url(host_.plan.registry_url);
-    if (is_loopback(service.entry.host) && registry && !is_loopback(registry->endpoint.host)) {
+    if (is_loopback_host(service.entry.host) && registry && !is_loopback_host(registry->endpoint.host)) {
       tell_({Verdict::note, subject, "is registered as " + service.entry.host + ", where no other host reaches it"});
     }
     for (const std::string& command : service.dry_run.commands) {

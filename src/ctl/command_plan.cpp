@@ -48,7 +48,7 @@ void print_records(const Host& host) {
 }
 
 void print_part(const Part& part) {
-  say(part.name + (part.here ? ": belongs to this host (" : ": does not (") + part.why + ")");
+  say(part.name + (part.here ? ": belongs to this host (" : ": does not belong to this host (") + part.why + ")");
   if (!part.problem.empty()) say("  cannot be started: " + part.problem);
   if (!part.remark.empty()) say("  note: " + part.remark);
   say("  address: " + part.url);

@@ -7,12 +7,12 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 #include <vector>
 
 #include "common/core/hex_text.hpp"
 #include "common/io/asio_aliases.hpp"
+#include "common/io/listen_error.hpp"
 #include "common/io/port_file.hpp"
 #include "common/io/random.hpp"
 #include "common/version.hpp"
@@ -107,7 +107,7 @@ class RouterApp : public DaemonApp {
     for (std::size_t i = 0; i < threads_.size(); ++i) {
       const int fd = open_listener(*address, port_, kBacklog);
       if (fd < 0) {
-        return io_failed("cannot listen on " + Endpoint{settings_.host, port_}.to_string(), std::strerror(errno));
+        return listen_error({settings_.host, port_}, errno);
       }
       port_ = bound_port(fd);
       listeners_.push_back(fd);

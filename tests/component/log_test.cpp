@@ -45,6 +45,8 @@ TEST(LogLine, Text_HasTimeLevelLoggerMessageAndFields) {
             "2026-11-23T12:00:00.123456Z INFO  registry: service registered name=gpu1 host=10.0.0.1 port=8100");
   EXPECT_EQ(text_line("x", {{"ok", true}, {"ratio", 0.5}, {"delta", -3}}, LogLevel::error),
             "2026-11-23T12:00:00.123456Z ERROR registry: x ok=true ratio=0.5 delta=-3");
+  EXPECT_EQ(text_line("x", {{"down_seconds", 10.125499871}, {"tiny", 0.0000001}, {"huge", 1e300}, {"left", -0.0015}}),
+            "2026-11-23T12:00:00.123456Z INFO  registry: x down_seconds=10.125 tiny=0.0 huge=1e+300 left=-0.002");
 }
 
 TEST(LogLine, TextValue_ThatCouldForgeLinesOrFields_IsQuotedAndEscaped) {

@@ -186,7 +186,7 @@ class Flags(AgentConfigTest):
 class Commands(AgentConfigTest):
     def test_each_kind(self):
         common = ["--port", "5001", "--path", "/m", "--service-type"]
-        listen = ["--host", "0.0.0.0", "--port", "5001"]
+        listen = ["--host", "127.0.0.1", "--port", "5001"]
         for flags, words in (
                 ([*common, "infinilm"],
                  ["python3", "-m", "infinilm.server.inference_server", "--model", "/m", *listen,
@@ -197,7 +197,7 @@ class Commands(AgentConfigTest):
                   "--max-batch-size", "16", "--max-new-tokens", "1024", "--attn", "x y"]),
                 ([*common, "infinilm", "--flags", "legacy", "--launch-script", "/o/s/launch_server.py", "--dev",
                   "nvidia", "--ndev", "1", "--max-batch", "3", "--awq", "--request-timeout", "300"],
-                 ["python3", "/o/s/launch_server.py", "--port", "5001", "--host", "0.0.0.0", "--model-path", "/m",
+                 ["python3", "/o/s/launch_server.py", "--port", "5001", "--host", "127.0.0.1", "--model-path", "/m",
                   "--dev", "nvidia", "--ndev", "1", "--max-batch", "3", "--awq", "--request-timeout", "300"]),
                 ([*common, "infinilm-rust"], ["xtask", "service", "/m", "-p", "5001"]),
                 ([*common, "InfiniLM-Rust", "--command", "cargo xtask"],
@@ -290,6 +290,13 @@ class Files(AgentConfigTest):
         for flags, host in ([], "localhost"), (["--host", "gpu1.example"], "gpu1.example"):
             [service] = self.dry_run("--config", config, *flags).values()
             self.assertEqual({body["host"] for _, body in service["registered"]}, {host})
+        for listens, flags, told in (("0.0.0.0", [], "0.0.0.0"), ("::", [], "::"), ("[::]", [], "::"),
+                                     ("localhost", [], "127.0.0.1"), ("0.0.0.0", ["--host", "::1"], "::1"),
+                                     ("0.0.0.0", ["--host", "localhost"], "0.0.0.0")):
+            with self.subTest(listens=listens, flags=flags):
+                config = self.write("c.toml", f'host = "{listens}"\nport = 8100\n[backend]\ntype = "sim"\n')
+                [service] = self.dry_run("--config", config, *flags).values()
+                self.assertEqual(service["command"], [f"infinilm-sim --host {told} --port 8100"])
 
     def test_a_flag_of_localhost_leaves_the_host_of_the_file(self):
         """The earlier launcher passes --host always, and localhost is its default."""

@@ -214,7 +214,7 @@ class FailedStarts(DeploymentTest):
             said = self.assert_runs(home, "start", code=1)
             self.assertIn(f"port {home.registry_port} is taken by pid {os.getpid()} ", said)
             self.assertIn("registry is not started", said)
-            self.assertIn("what comes after it is not started", said)
+            self.assertIn("what comes after the registry is not started", said)
         self.assertEqual(home.processes(), [])
         self.assertFalse(home.pid_file("registry").exists())
 

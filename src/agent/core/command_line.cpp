@@ -3,6 +3,7 @@
 #include <array>
 
 #include "agent/core/placeholders.hpp"
+#include "common/core/endpoint.hpp"
 #include "common/core/ip_address.hpp"
 #include "common/core/words.hpp"
 
@@ -228,12 +229,10 @@ std::uint16_t rendezvous_port(const ServiceSettings& settings) {
 }
 
 std::string listen_address(const ServiceSettings& settings) {
-  std::string_view host = settings.host;
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const auto address = IpAddress::parse(host);
-  if (!address) return "0.0.0.0";
-  if (address->is_loopback()) return address->to_string();
-  return address->is_v4() ? "0.0.0.0" : "::";
+  if (!settings.listens_on.empty()) return settings.listens_on;
+  const auto address = IpAddress::parse(without_brackets(settings.host));
+  if (is_loopback_host(settings.host)) return address ? address->to_string() : "127.0.0.1";
+  return address && !address->is_v4() ? "::" : "0.0.0.0";
 }
 
 std::string printable(const std::vector<std::string>& argv) { return joined_words(argv); }

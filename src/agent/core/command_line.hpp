@@ -32,8 +32,8 @@ struct RankCommand {
 /// Where the ranks meet: master_port, else the engine's port + 10000 (or - 10000 beyond 65535).
 [[nodiscard]] std::uint16_t rendezvous_port(const ServiceSettings& settings);
 
-/// The address that an engine is told to listen on: the host itself when that is a loopback address (127.0.0.1), else all
-/// addresses of the host's family.
+/// The address that an engine is told to listen on: the host itself when that is a loopback address, 127.0.0.1 when it is
+/// localhost, else all addresses of the host's family.
 [[nodiscard]] std::string listen_address(const ServiceSettings& settings);
 
 /// One text for people: words that need it are quoted as a POSIX shell would.

@@ -11,7 +11,6 @@
 #include "common/core/duration_text.hpp"
 #include "common/core/endpoint.hpp"
 #include "common/core/http_url.hpp"
-#include "common/core/ip_address.hpp"
 #include "common/core/json_reader.hpp"
 #include "common/core/wire/metadata_rules.hpp"
 #include "common/core/wire/registry_api.hpp"
@@ -78,15 +77,7 @@ void fit(json& metadata) {
 }
 
 std::string url_of(const ServiceSettings& settings, std::uint16_t port, bool tls) {
-  std::string host = settings.host;
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  return (tls ? "https://" : "http://") + Endpoint{host, port}.to_string();
-}
-
-bool names_this_machine(std::string_view host) {
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  const auto address = IpAddress::parse(host);
-  return host == "localhost" || (address && address->is_loopback());
+  return (tls ? "https://" : "http://") + Endpoint{std::string(without_brackets(settings.host)), port}.to_string();
 }
 
 std::uint16_t pages_port(const ServiceSettings& settings) { return static_cast<std::uint16_t>(settings.port + 1U); }
@@ -184,7 +175,7 @@ std::string pages_url(const ServiceSettings& settings) {
 
 bool is_out_of_reach(const ServiceSettings& settings) {
   const auto registry = parse_http_url(settings.registry_url);
-  return registry && !names_this_machine(registry->endpoint.host) && names_this_machine(settings.host);
+  return registry && !is_loopback_host(registry->endpoint.host) && is_loopback_host(settings.host);
 }
 
 std::string agent_registration(const ServiceSettings& settings, const InstanceFacts& facts) {

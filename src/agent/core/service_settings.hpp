@@ -28,8 +28,9 @@ struct ServiceSettings {
   // Who and where.
   std::string name;                ///< "" = "{type}-{port}" in lower case, given by the configuration's validate()
   std::string host = "localhost";  ///< what is registered, and where the engine is asked
-  std::uint16_t port = 0;          ///< the engine's; the agent's own pages are on port+1
-  std::string registry_url;        ///< without a trailing /services; "" = registered nowhere
+  std::string listens_on;    ///< "0.0.0.0" or "::" when that was the file's host, and `host` is registered instead
+  std::uint16_t port = 0;    ///< the engine's; the agent's own pages are on port+1
+  std::string registry_url;  ///< without a trailing /services; "" = registered nowhere
   // The engine.
   std::string service_type = "command";
   std::string path;               ///< model folder; for infinilm-rust the TOML of the engine

@@ -76,8 +76,7 @@ std::vector<std::string> engine_hosts(const std::string& host) {
   if (host == "::" || host == "[::]") {
     hosts.emplace_back("::1");
   } else if (!host.empty() && host != "0.0.0.0" && host != hosts.front()) {
-    const bool bracketed = host.front() == '[' && host.back() == ']';
-    hosts.push_back(bracketed ? host.substr(1, host.size() - 2) : host);
+    hosts.emplace_back(without_brackets(host));
   }
   return hosts;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/core/address_policy.hpp"
+#include "common/core/header_rules.hpp"
 #include "common/core/ip_address.hpp"
 #include "common/core/json_text.hpp"
 
@@ -64,6 +65,29 @@ bool valid_host(std::string_view host) {
   return !looks_like_odd_ipv4(host);
 }
 
+std::string_view without_brackets(std::string_view host) {
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return brackets ? host.substr(1, host.size() - 2) : host;
+}
+
+std::string host_key(std::string_view host) {
+  const std::string_view bare = without_brackets(host);
+  if (bare.find(':') == std::string_view::npos) return std::string(host);
+  const auto address = IpAddress::parse(bare);
+  return address ? address->to_string() : std::string(host);
+}
+
+bool same_host(std::string_view a, std::string_view b) {
+  if (equal_ignoring_case(a, b)) return true;
+  const bool may_be = a.find(':') != std::string_view::npos || b.find(':') != std::string_view::npos;
+  return may_be && host_key(a) == host_key(b);
+}
+
+bool is_loopback_host(std::string_view host) {
+  const auto address = IpAddress::parse(without_brackets(host));
+  return host == "localhost" || (address && address->is_loopback());
+}
+
 Result<Endpoint> parse_endpoint(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return bad_endpoint(text, "the port is missing");
@@ -73,8 +97,7 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
     return bad_endpoint(text, "an IPv6 address needs brackets");
   }
   if (!valid_host(host)) return bad_endpoint(text, "the host is not valid");
-  if (brackets) host = host.substr(1, host.size() - 2);
-  Endpoint endpoint{std::string(host), 0};
+  Endpoint endpoint{std::string(without_brackets(host)), 0};
   if (!parse_port(text.substr(colon + 1), endpoint.port)) {
     return bad_endpoint(text, "the port must be a number from 1 to 65535");
   }

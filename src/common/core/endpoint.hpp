@@ -31,4 +31,15 @@ struct Endpoint {
 /// them as addresses (see looks_like_odd_ipv4).
 [[nodiscard]] bool valid_host(std::string_view host);
 
+/// "[::1]" is "::1"; everything else stays as it is.
+[[nodiscard]] std::string_view without_brackets(std::string_view host);
+
+/// One text for all ways to write a host: an IPv6 address without brackets and as in RFC 5952, everything else as it is.
+[[nodiscard]] std::string host_key(std::string_view host);
+/// The case of names does not count.
+[[nodiscard]] bool same_host(std::string_view a, std::string_view b);
+
+/// "localhost" or a loopback address: whoever is told of it finds it on the same machine alone.
+[[nodiscard]] bool is_loopback_host(std::string_view host);
+
 }  // namespace svc

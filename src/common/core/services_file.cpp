@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/core/header_rules.hpp"
-#include "common/core/ip_address.hpp"
 #include "common/core/json_reader.hpp"
 #include "common/core/wire/metadata_rules.hpp"
 #include "common/core/wire/registry_api.hpp"
@@ -58,13 +57,6 @@ Result<ServiceEntry> read_entry(const json& item, const std::string& path) {
   check_keys(reader, item, kKeys);
   if (const auto error = reader.error()) return *error;
   return entry;
-}
-
-bool same_host(std::string_view a, std::string_view b) {
-  const auto first = IpAddress::parse(a);
-  const auto second = IpAddress::parse(b);
-  if (first && second) return *first == *second;
-  return equal_ignoring_case(a, b);
 }
 
 std::string quoted(const ServiceEntry& entry) { return "'" + entry.name + "'"; }

@@ -4,23 +4,12 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/redirect_error.hpp>
 
+#include "common/io/listen_error.hpp"
+
 namespace svc {
 namespace {
 
 using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
-
-Error bind_error(const ListenSettings& settings, const error_code& ec) {
-  Error error;
-  error.code = Errc::unavailable;
-  error.message = "cannot listen on " + settings.host + ":" + std::to_string(settings.port);
-  error.cause = ec.message();
-  if (ec == asio::error::address_in_use) {
-    error.cause += "; stop the other process (see `ss -ltnp`) or choose another port";
-  } else if (ec == asio::error::access_denied) {
-    error.cause += "; ports below 1024 need a privilege";
-  }
-  return error;
-}
 
 }  // namespace
 
@@ -51,7 +40,7 @@ Result<void> Acceptor::bind(const ListenSettings& settings) {
   if (ec) {
     error_code ignored;
     acceptor_.close(ignored);
-    return bind_error(settings, ec);
+    return listen_error({settings.host, settings.port}, ec.value());
   }
   return {};
 }

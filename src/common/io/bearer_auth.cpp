@@ -1,12 +1,12 @@
 #include "common/io/bearer_auth.hpp"
 
-#include <fstream>
-#include <iterator>
-
 #include "common/core/wire/api_error.hpp"
+#include "common/io/read_file.hpp"
 
 namespace svc {
 namespace {
+
+constexpr std::size_t kMaxTokenFileBytes = 16U << 20U;
 
 HttpResponse refused(int status, std::string_view message) {
   HttpResponse response;
@@ -25,12 +25,11 @@ Result<void> BearerAuth::load(const std::string& file) {
     tokens_ = {};
     return {};
   }
-  std::ifstream in(file);
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in) {
-    return io_failed("the token file '" + file + "' cannot be read", "");
+  const auto text = read_file(file, kMaxTokenFileBytes);
+  if (!text) {
+    return wrap("the token file '" + file + "' cannot be read", text.error());
   }
-  auto tokens = BearerTokens::parse(text);
+  auto tokens = BearerTokens::parse(*text);
   if (!tokens) {
     return wrap("the token file '" + file + "' is not valid", tokens.error());
   }

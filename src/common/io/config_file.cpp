@@ -1,33 +1,22 @@
 #include "common/io/config_file.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstdio>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <system_error>
 
 #include "common/core/header_rules.hpp"
 #include "common/core/json_reader.hpp"
 #include "common/core/nearest_name.hpp"
+#include "common/io/read_file.hpp"
 #include "common/io/toml_text.hpp"
 
 namespace svc {
 namespace {
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-
 Result<std::string> read_text(const std::string& path) {
-  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
-  if (!file) return io_failed(path, std::generic_category().message(errno));
-  std::string text(kMaxConfigBytes + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  if (std::ferror(file.get()) != 0) return io_failed(path, std::generic_category().message(errno));
-  if (text.size() > kMaxConfigBytes) return too_large(path + ": larger than 4 MiB, which no configuration is");
+  auto text = read_file(path, kMaxConfigBytes);
+  if (!text) return wrap(path, text.error());
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <type_traits>
 
 #include "common/core/json_text.hpp"
@@ -68,6 +69,9 @@ void append_text_value(std::string& out, std::string_view text) {
   out += '"';
 }
 
+/// Times are in seconds, and no reader of a log asks for less than a millisecond of one.
+double to_thousandths(double value) { return std::abs(value) < 1e12 ? std::round(value * 1000) / 1000 : value; }
+
 void append_value(std::string& out, const FieldValue& value, bool json) {
   std::visit(
       [&](const auto& v) {
@@ -77,7 +81,7 @@ void append_value(std::string& out, const FieldValue& value, bool json) {
         } else if constexpr (std::is_same_v<T, bool>) {
           append_json_bool(out, v);
         } else if constexpr (std::is_same_v<T, double>) {
-          append_json_double(out, v);
+          append_json_double(out, to_thousandths(v));
         } else {
           append_json_int(out, v);
         }

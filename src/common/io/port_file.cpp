@@ -1,7 +1,6 @@
 #include "common/io/port_file.hpp"
 
-#include <cstdio>
-#include <fstream>
+#include "common/io/replace_file.hpp"
 
 namespace svc {
 
@@ -9,12 +8,8 @@ Result<void> write_port_file(const std::string& path, std::uint16_t port) {
   if (path.empty()) {
     return {};
   }
-  const std::string partial = path + ".new";
-  std::ofstream out(partial);
-  out << port << '\n';
-  out.close();
-  if (!out || std::rename(partial.c_str(), path.c_str()) != 0) {
-    return io_failed("cannot write the port file '" + path + "'", "");
+  if (const auto written = replace_file(path, std::to_string(port) + '\n'); !written) {
+    return io_failed("cannot write the port file '" + path + "'", written.error().cause);
   }
   return {};
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
@@ -30,10 +31,15 @@ std::string write_synced(const std::string& path, std::string_view text, ::mode_
   return problem;
 }
 
+std::string partial_of(const std::string& path) {
+  static std::atomic<unsigned> count{0};
+  return path + '.' + std::to_string(::getpid()) + '.' + std::to_string(++count) + ".new";
+}
+
 }  // namespace
 
 Result<void> replace_file(const std::string& path, std::string_view text, ::mode_t mode) {
-  const std::string partial = path + ".new";
+  const std::string partial = partial_of(path);
   std::string problem = write_synced(partial, text, mode);
   if (problem.empty() && std::rename(partial.c_str(), path.c_str()) != 0) problem = system_error();
   if (problem.empty()) return {};

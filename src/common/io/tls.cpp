@@ -4,7 +4,8 @@
 
 #include <array>
 #include <boost/asio/ssl/context.hpp>
-#include <fstream>
+
+#include "common/io/read_file.hpp"
 
 namespace svc {
 namespace {
@@ -36,11 +37,6 @@ Result<TlsContext> make_base(ssl::context::method method) {
   return context;
 }
 
-std::string unreadable(const std::string& file) {
-  const std::ifstream in(file);
-  return in ? "" : "it cannot be read";
-}
-
 Result<void> use_identity(ssl::context& context, const TlsFiles& files) {
   if (files.cert.empty() != files.key.empty()) {
     return file_error(files.cert.empty() ? "key" : "certificate", files.cert.empty() ? files.key : files.cert,
@@ -50,7 +46,7 @@ Result<void> use_identity(ssl::context& context, const TlsFiles& files) {
     return {};
   }
   for (const auto& file : {files.cert, files.key}) {
-    if (auto why = unreadable(file); !why.empty()) {
+    if (const auto why = why_unreadable(file); !why.empty()) {
       return file_error("TLS file", file, why);
     }
   }
@@ -69,7 +65,7 @@ Result<void> use_identity(ssl::context& context, const TlsFiles& files) {
 }
 
 Result<void> use_ca(ssl::context& context, const std::string& ca) {
-  if (auto why = unreadable(ca); !why.empty()) {
+  if (const auto why = why_unreadable(ca); !why.empty()) {
     return file_error("TLS CA file", ca, why);
   }
   boost::system::error_code ec;

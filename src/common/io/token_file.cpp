@@ -1,22 +1,24 @@
 #include "common/io/token_file.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
-#include <system_error>
+#include <sstream>
+
+#include "common/io/read_file.hpp"
 
 namespace svc {
 namespace {
 
 constexpr std::size_t kMaxTokenBytes = 4096;
+constexpr std::size_t kMaxFileBytes = 16U << 20U;
 constexpr std::string_view kBlanks = " \t\r";
 
 }  // namespace
 
 Result<std::string> read_token_file(const std::string& path) {
   if (path.empty()) return std::string();
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return io_failed("cannot read the token file '" + path + "'", std::generic_category().message(errno));
+  const auto text = read_file(path, kMaxFileBytes);
+  if (!text) return wrap("cannot read the token file '" + path + "'", text.error());
+  std::istringstream file(*text);
   std::string line;
   while (std::getline(file, line)) {
     const std::size_t begin = line.find_first_not_of(kBlanks);
@@ -28,7 +30,6 @@ Result<std::string> read_token_file(const std::string& path) {
     }
     return token;
   }
-  if (file.bad()) return io_failed("cannot read the token file '" + path + "'", std::generic_category().message(errno));
   return invalid("there is no token in '" + path + "'");
 }
 

@@ -58,8 +58,7 @@ class Planner {
 
  private:
   [[nodiscard]] bool is_own(const std::string& host) const {
-    const auto address = IpAddress::parse(host);
-    return is_own_host(host, facts_.own_names) || host == "localhost" || (address && address->is_loopback());
+    return is_own_host(host, facts_.own_names) || is_loopback_host(host);
   }
 
   /// Does it listen on one address that is another host's?

@@ -70,10 +70,8 @@ std::uint16_t port_at(const json& entry) {
 
 /// Host and port, or what an https url says. Error: a sentence without the service's name.
 Result<void> take_address(const json& entry, ProxyUpstream& upstream) {
-  std::string host = text_at(entry, "host");
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  upstream.endpoint = {host, port_at(entry)};
-  if (!valid_host(host)) return invalid("has no usable host");
+  upstream.endpoint = {std::string(without_brackets(text_at(entry, "host"))), port_at(entry)};
+  if (!valid_host(upstream.endpoint.host)) return invalid("has no usable host");
   if (upstream.endpoint.port == 0) return invalid("has no usable port");
   upstream.tls = flag_at(entry, "tls", false);
   const std::string url = text_at(entry, "url");

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "common/core/endpoint.hpp"
 #include "registry/core/registry_state.hpp"
 
 namespace svc::registry {
@@ -13,7 +14,7 @@ bool matches(const ServiceFilter& filter, const ServiceEntry& entry, bool health
   if (filter.healthy && *filter.healthy != healthy) return false;
   if (filter.status && *filter.status != spec.status) return false;
   if (filter.type && *filter.type != entry.facts.type) return false;
-  if (filter.host && *filter.host != spec.host && *filter.host != spec.hostname) return false;
+  if (filter.host && !same_host(*filter.host, spec.host) && *filter.host != spec.hostname) return false;
   if (filter.model) {
     const auto& models = wire::models_of(spec, entry.facts);
     if (std::find(models.begin(), models.end(), *filter.model) == models.end()) return false;
@@ -23,7 +24,13 @@ bool matches(const ServiceFilter& filter, const ServiceEntry& entry, bool health
 
 using Counts = std::unordered_map<std::string_view, std::size_t>;
 
-std::vector<std::pair<std::string, std::size_t>> sorted(const Counts& counts) {
+std::unordered_map<std::string, std::size_t> one_per_host(const Counts& by_text) {
+  std::unordered_map<std::string, std::size_t> by_host;
+  for (const auto& [host, count] : by_text) by_host[host_key(host)] += count;
+  return by_host;
+}
+
+std::vector<std::pair<std::string, std::size_t>> sorted(const auto& counts) {
   std::vector<std::pair<std::string, std::size_t>> list(counts.begin(), counts.end());
   std::sort(list.begin(), list.end());
   return list;
@@ -53,7 +60,7 @@ RegistryStats RegistryState::stats(TimePoint now) const {
   }
   stats.unhealthy = stats.total - stats.healthy;
   stats.by_status = sorted(by_status);
-  stats.by_host = sorted(by_host);
+  stats.by_host = sorted(one_per_host(by_host));
   stats.by_health = sorted(by_health);
   stats.name_conflicts = name_conflicts_;
   return stats;

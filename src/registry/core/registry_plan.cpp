@@ -13,7 +13,7 @@ namespace {
 std::string address_of(const wire::ServiceSpec& spec) { return wire::endpoint_of(spec).to_string(); }
 
 bool same_address(const wire::ServiceSpec& a, const wire::ServiceSpec& b) {
-  return a.host == b.host && a.port == b.port;
+  return a.port == b.port && same_host(a.host, b.host);
 }
 
 /// What the log line of an update says beside the name.

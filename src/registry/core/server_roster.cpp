@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "common/core/endpoint.hpp"
 #include "common/core/json_reader.hpp"
 
 namespace svc::registry {
@@ -37,7 +38,7 @@ std::optional<std::string> ServerRoster::refusal(std::string_view name, std::str
       if (!is_entry_of(name, service)) {
         continue;
       }
-      if (server.host == host) {
+      if (same_host(server.host, host)) {
         return std::nullopt;
       }
       listed_at = server.host;

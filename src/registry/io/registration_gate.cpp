@@ -15,14 +15,6 @@ Error refused(std::string message) {
   return error;
 }
 
-std::string without_brackets(std::string_view host) {
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host.remove_prefix(1);
-    host.remove_suffix(1);
-  }
-  return std::string(host);
-}
-
 }  // namespace
 
 asio::awaitable<Result<void>> RegistrationGate::admit(const wire::ServiceSpec& spec) {
@@ -43,7 +35,7 @@ asio::awaitable<Result<void>> RegistrationGate::admit(const wire::ServiceSpec& s
     if (!parsed) {
       co_return invalid(std::string(what) + " must be an http or https URL: " + parsed.error().message);
     }
-    const bool elsewhere = without_brackets(parsed->endpoint.host) != without_brackets(spec.host);
+    const bool elsewhere = !same_host(parsed->endpoint.host, spec.host);
     if (strict_ && elsewhere) {
       co_return refused(std::string(what) + " is not allowed: its host is not the registered host " + spec.host);
     }
@@ -55,7 +47,7 @@ asio::awaitable<Result<void>> RegistrationGate::admit(const wire::ServiceSpec& s
 }
 
 asio::awaitable<Result<void>> RegistrationGate::admit_host(std::string host, std::string what) {
-  host = without_brackets(host);
+  host = std::string(without_brackets(host));
   const auto& policy = client_.address_policy();
   if (looks_like_odd_ipv4(host)) {
     co_return refused(what + " is not allowed: '" + host + "' is an IPv4 address in an ambiguous form");

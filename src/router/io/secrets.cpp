@@ -1,23 +1,12 @@
 #include "router/io/secrets.hpp"
 
-#include <fstream>
-#include <iterator>
-
+#include "common/io/read_file.hpp"
 #include "common/io/token_file.hpp"
 
 namespace svc::router {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = 16U << 20U;
-
-Result<std::string> read_file(const std::string& key, const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in || text.size() > kMaxFileBytes) {
-    return io_failed(key + ": cannot read '" + path + "'", "");
-  }
-  return text;
-}
+constexpr std::size_t kMaxKeysFileBytes = 16U << 20U;
 
 }  // namespace
 
@@ -27,9 +16,9 @@ Result<std::shared_ptr<const DataSettings>> load_secrets(const RouterSettings& s
   if (settings.api_keys_file.empty()) {
     made->keys = std::make_shared<ApiKeyRing>();
   } else {
-    auto text = read_file("api_keys_file", settings.api_keys_file);
+    const auto text = read_file(settings.api_keys_file, kMaxKeysFileBytes);
     if (!text) {
-      return text.error();
+      return wrap("api_keys_file: cannot read '" + settings.api_keys_file + "'", text.error());
     }
     auto keys = parse_api_keys(*text);
     if (!keys) {

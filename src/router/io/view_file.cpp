@@ -2,21 +2,18 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <system_error>
 #include <thread>
 
+#include "common/io/read_file.hpp"
+#include "common/io/replace_file.hpp"
 #include "router/core/fleet.hpp"
 #include "router/core/service_record.hpp"
 
@@ -25,34 +22,6 @@ namespace {
 
 constexpr Duration kConfirmEvery = std::chrono::seconds(10);
 constexpr std::size_t kMaxViewBytes = std::size_t{256} << 20U;
-
-std::string system_error() { return std::generic_category().message(errno); }
-
-/// write, fsync, close. "" when all went well.
-std::string write_synced(const std::string& path, std::string_view text) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return system_error();
-  std::string problem;
-  while (!text.empty() && problem.empty()) {
-    const ::ssize_t written = ::write(fd, text.data(), text.size());
-    if (written > 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (written == 0 || errno != EINTR) {
-      problem = written == 0 ? "nothing could be written" : system_error();
-    }
-  }
-  if (problem.empty() && ::fsync(fd) != 0) problem = system_error();
-  if (::close(fd) != 0 && problem.empty()) problem = system_error();
-  return problem;
-}
-
-/// A crash leaves the old file or the new one, never half of one.
-std::string replace_file(const std::string& path, const std::string& partial, std::string_view text) {
-  std::string problem = write_synced(partial, text);
-  if (problem.empty() && std::rename(partial.c_str(), path.c_str()) != 0) problem = system_error();
-  if (!problem.empty()) (void)std::remove(partial.c_str());
-  return problem;
-}
 
 WallTime confirmed_at(const KeptView& view, const std::string& path) {
   const auto saved = WallTime(std::chrono::microseconds(view.saved_at_us));
@@ -67,8 +36,7 @@ WallTime confirmed_at(const KeptView& view, const std::string& path) {
 /// The thread. At most one view waits: a newer one takes its place.
 class ViewFile::Writer {
  public:
-  Writer(std::string folder, std::string path)
-      : folder_(std::move(folder)), path_(std::move(path)), partial_(partial_of(path_)) {
+  Writer(std::string folder, std::string path) : folder_(std::move(folder)), path_(std::move(path)) {
     thread_ = std::thread([this] { run(); });
   }
   ~Writer() {
@@ -98,12 +66,6 @@ class ViewFile::Writer {
   }
 
  private:
-  /// Routers that share the folder (an upgrade) must not write into each other's.
-  static std::string partial_of(const std::string& path) {
-    static std::atomic<unsigned> count{0};
-    return path + '.' + std::to_string(::getpid()) + '.' + std::to_string(++count) + ".new";
-  }
-
   void run() {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -125,7 +87,8 @@ class ViewFile::Writer {
   void store(const KeptView& view) {
     std::error_code ignored;
     std::filesystem::create_directories(folder_, ignored);
-    const std::string problem = replace_file(path_, partial_, encode_view(view));
+    const auto written = replace_file(path_, encode_view(view));
+    const std::string problem = written ? "" : written.error().cause;
     if (problem != last_problem_) {
       if (problem.empty()) {
         log_.info("the view of the registry can be kept on disk again", {{"file", path_}});
@@ -138,7 +101,6 @@ class ViewFile::Writer {
 
   const std::string folder_;
   const std::string path_;
-  const std::string partial_;
   Logger log_{"discovery"};
   std::string last_problem_;  // the thread's
   std::mutex mutex_;
@@ -158,16 +120,13 @@ ViewFile::~ViewFile() { stop(); }
 
 std::optional<ViewFile::Loaded> ViewFile::load() {
   if (path_.empty()) return std::nullopt;
-  std::ifstream file(path_, std::ios::binary);
-  if (!file) {
-    if (errno != ENOENT) log_.error("the kept view cannot be read", {{"file", path_}, {"error", system_error()}});
+  const auto text = read_file(path_, kMaxViewBytes);
+  if (!text && text.error().code == Errc::not_found) return std::nullopt;
+  if (!text && text.error().code != Errc::too_large) {
+    log_.error("the kept view cannot be read", {{"file", path_}, {"error", text.error().message}});
     return std::nullopt;
   }
-  std::error_code error;
-  const auto size = std::filesystem::file_size(path_, error);
-  const bool readable = !error && size <= kMaxViewBytes;
-  const std::string text = readable ? std::string(std::istreambuf_iterator<char>(file), {}) : std::string();
-  auto view = readable ? decode_view(text) : Result<KeptView>(invalid("it is no file of a possible size"));
+  auto view = text ? decode_view(*text) : Result<KeptView>(text.error());
   if (!view) {
     const std::string aside = path_ + ".damaged";
     const bool moved = std::rename(path_.c_str(), aside.c_str()) == 0;

@@ -182,7 +182,7 @@ TEST(CommandLine, RendezvousPort_IsWithinThePorts) {
 }
 
 TEST(CommandLine, ListenAddress_FollowsTheHost) {
-  for (const auto& [host, address] : std::vector<std::pair<std::string, std::string>>{{"localhost", "0.0.0.0"},
+  for (const auto& [host, address] : std::vector<std::pair<std::string, std::string>>{{"localhost", "127.0.0.1"},
                                                                                       {"gpu1.example", "0.0.0.0"},
                                                                                       {"192.168.1.10", "0.0.0.0"},
                                                                                       {"127.0.0.1", "127.0.0.1"},
@@ -194,6 +194,9 @@ TEST(CommandLine, ListenAddress_FollowsTheHost) {
     settings.host = host;
     EXPECT_EQ(listen_address(settings), address) << host;
   }
+  ServiceSettings settings;
+  settings.listens_on = "::";
+  EXPECT_EQ(listen_address(settings), "::");
 }
 
 TEST(CommandLine, WorkDirOfLegacy_IsAboveTheScripts) {

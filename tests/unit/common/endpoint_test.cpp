@@ -69,6 +69,31 @@ TEST(Endpoint, Ipv6_IsPrintedInBrackets) {
   EXPECT_EQ((Endpoint{"a", 0}).to_string(), "a:0");
 }
 
+TEST(Host, WrittenDifferently_IsOne) {
+  struct Row {
+    const char *a, *b;
+    bool same;
+  };
+  for (const auto& [a, b, same] :
+       {Row{"::1", "[::1]", true}, Row{"[::1]", "0:0:0:0:0:0:0:1", true}, Row{"FD00::7", "[fd00::7]", true},
+        Row{"::ffff:10.0.0.1", "10.0.0.1", true}, Row{"gpu1", "gpu1", true}, Row{"::1", "::2", false},
+        Row{"[gpu1]", "gpu1", false}, Row{"10.0.0.1", "10.0.0.2", false}, Row{"", "[]", false}}) {
+    EXPECT_EQ(same_host(a, b), same) << a << ' ' << b;
+    EXPECT_EQ(host_key(a) == host_key(b), same) << a << ' ' << b;
+  }
+  EXPECT_TRUE(same_host("Gpu1", "gpu1"));
+  EXPECT_EQ(host_key("[FD00:0::7]"), "fd00::7");
+  EXPECT_EQ(host_key("Gpu1.example."), "Gpu1.example.");
+  EXPECT_EQ(without_brackets("[x"), "[x");
+}
+
+TEST(Host, Loopback_IsLocalhostOrItsAddresses) {
+  for (const char* host : {"localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]"}) EXPECT_TRUE(is_loopback_host(host));
+  for (const char* host : {"", "localhost.example", "128.0.0.1", "0.0.0.0", "::", "[::2]", "gpu1"}) {
+    EXPECT_FALSE(is_loopback_host(host)) << host;
+  }
+}
+
 TEST(Endpoint, Order_IsHostThenPort) {
   EXPECT_LT((Endpoint{"a", 2}), (Endpoint{"b", 1}));
   EXPECT_LT((Endpoint{"a", 1}), (Endpoint{"a", 2}));

@@ -85,6 +85,26 @@ TEST_F(RegistryList, Stats_Counts_AreSortedAndAddUp) {
   EXPECT_EQ(stats.by_health, (Counts{{"unhealthy", 1}, {"unknown", 3}}));
 }
 
+TEST(RegistryHosts, WrittenDifferently_AreOne) {
+  Driver d;
+  d.enroll(make_spec("a", "::1"));
+  d.enroll(make_spec("b", "[::1]"));
+  d.enroll(make_spec("c", "0:0::1"));
+  const RegistryStats stats = d.state.stats(d.now);
+  EXPECT_EQ(stats.by_host, (std::vector<std::pair<std::string, std::size_t>>{{"::1", 3}}));
+  for (const char* host : {"::1", "[::1]"}) {
+    Names found;
+    ServiceFilter filter;
+    filter.host = host;
+    d.state.for_each(filter, d.now, [&](const ServiceEntry& entry, bool) { found.push_back(entry.stored.spec.name); });
+    EXPECT_EQ(found, (Names{"a", "b", "c"})) << host;
+  }
+  const auto again = d.state.plan_register(make_spec("a", "[::1]"), d.now);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_FALSE(again->name_conflict);
+  EXPECT_EQ(again->service.spec.host, "[::1]") << "it is answered as it was registered";
+}
+
 TEST(RegistryOrder, Churn_OfThousands_KeepsTheOrder) {
   Driver d;
   Names expected;

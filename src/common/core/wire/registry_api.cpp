@@ -157,11 +157,7 @@ std::optional<std::string> url_problem(std::string_view url) {
   return rule_got("must be an http or https URL of at most " + std::to_string(kMaxFieldBytes) + " bytes", url);
 }
 
-Endpoint endpoint_of(const ServiceSpec& spec) {
-  std::string_view host = spec.host;
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  return Endpoint{std::string(host), spec.port};
-}
+Endpoint endpoint_of(const ServiceSpec& spec) { return {std::string(without_brackets(spec.host)), spec.port}; }
 
 Result<ServiceSpec> parse_registration(std::string_view body, WallTime now) {
   auto parsed = parse_object(body);
