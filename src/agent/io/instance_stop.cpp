@@ -1,6 +1,8 @@
 // Instance: stops that the shim does not bring about.
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "agent/io/instance_impl.hpp"
 #include "agent/io/shim/leftovers.hpp"
 #include "common/io/unique_fd.hpp"
@@ -10,8 +12,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// A shim reads an order within milliseconds, unless it is stopped or hangs.
+/// A shim reads an order within milliseconds, unless it is stopped or hangs. It has half of the grace for that, since
+/// its engine is to have the rest, within these bounds.
 constexpr Duration kReadWithin = 2s;
+constexpr Duration kReadWithinAtLeast = 500ms;
 /// After the grace, whether it still reads.
 constexpr Duration kAskAgain = 6s;
 constexpr Duration kLookAgain = 50ms;
@@ -35,8 +39,9 @@ std::optional<RunIdentity> Instance::Impl::identity() const {
 /// must not begin beside that.
 asio::awaitable<void> Instance::Impl::watch_stop(std::uint64_t number, Duration grace) {
   const TimePoint graceful = Deadline::after(steady_now(), grace).when();
+  const Duration patience = std::clamp<Duration>(grace / 2, kReadWithinAtLeast, kReadWithin);
   while (true) {
-    co_await wait(stop_watch, kReadWithin);
+    co_await wait(stop_watch, patience);
     if (!present(number)) {
       co_return;
     }

@@ -29,8 +29,9 @@ class BlockingWorker {
   asio::awaitable<std::optional<T>> run(Deadline deadline, std::function<T()> work,
                                         std::shared_ptr<Timer> until = nullptr) {
     const auto result = std::make_shared<std::optional<T>>();
-    const bool done = co_await carry_out(
-        deadline, [result, work = std::move(work)] { result->emplace(work()); }, std::move(until));
+    // Named: of a function made in the call's arguments g++ 12 makes two.
+    std::function<void()> job = [result, work = std::move(work)] { result->emplace(work()); };
+    const bool done = co_await carry_out(deadline, std::move(job), std::move(until));
     co_return done ? std::move(*result) : std::nullopt;
   }
 
