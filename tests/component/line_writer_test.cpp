@@ -129,6 +129,24 @@ TEST_F(LineWriterTest, HungDisk_LinesAreDroppedAndTheGapIsToldWhenItAnswers) {
   EXPECT_EQ(writer->stuck_at(), TimePoint::max());
 }
 
+TEST_F(LineWriterTest, SlowDisk_AsksForAPauseAndSaysWhenThereIsRoom) {
+  EXPECT_LT(writer->hold_until(), steady_now());
+  ASSERT_TRUE(writer->start());
+  disk->hang(true);
+  const TimePoint begun = steady_now();
+  add("under way\n");
+  ASSERT_TRUE(disk->wait_for_hang());
+  EXPECT_LT(writer->hold_until(), begun) << "half of the room is free";
+  add("queued\n");
+  EXPECT_GE(writer->hold_until(), begun + LineWriter::kHoldFor);
+  EXPECT_LE(writer->hold_until(), steady_now() + LineWriter::kHoldFor) << "not for longer, whatever the disk does";
+  disk->hang(false);
+  EXPECT_TRUE(disk->wait_for_text("under way\nqueued\n"));
+  EXPECT_TRUE(writer->finish(20s));
+  EXPECT_GE(news.load(), 1);
+  EXPECT_EQ(writer->lost(), 0U);
+}
+
 TEST_F(LineWriterTest, Reopen_GivesTheResultOrSaysThatTheDiskIsSilent) {
   ASSERT_TRUE(writer->start());
   EXPECT_TRUE(writer->reopen(20s).has_value());

@@ -1,5 +1,6 @@
 #include "common/core/line_queue.hpp"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -66,6 +67,11 @@ void LineQueue::written(LineBatch batch) {
     batch.text.clear();
     spare_ = std::move(batch.text);
   }
+}
+
+bool LineQueue::crowded() const {
+  return std::any_of(sources_.begin(), sources_.end(),
+                     [this](const Source& source) { return source.held > source_bytes_ / 2; });
 }
 
 std::size_t LineQueue::held_bytes() const {

@@ -47,6 +47,8 @@ class LineQueue {
   [[nodiscard]] std::uint64_t dropped() const { return dropped_; }  ///< lines, ever
   [[nodiscard]] std::uint64_t waiting() const { return waiting_; }  ///< lines, those that were taken included
   [[nodiscard]] std::size_t held_bytes() const;
+  /// A source has more than half of its room taken: whoever can wait adds nothing for now.
+  [[nodiscard]] bool crowded() const;
 
  private:
   struct Source {

@@ -92,6 +92,12 @@ TimePoint LineWriter::stuck_at() const {
   return state_->busy_since ? *state_->busy_since + kStuckAfter : TimePoint::max();
 }
 
+TimePoint LineWriter::hold_until() const {
+  const std::lock_guard lock(state_->mutex);
+  if (!thread_.started() || !state_->queue.crowded()) return TimePoint::min();
+  return state_->busy_since.value_or(steady_now()) + kHoldFor;
+}
+
 bool LineWriter::finish(Duration patience) {
   std::unique_lock lock(state_->mutex);
   if (!thread_.started()) {
@@ -142,10 +148,12 @@ void LineWriter::run(const std::shared_ptr<State>& state) {
     auto batch = my.queue.take();
     if (!batch) break;  // stopping, and all is written
     const bool was_stuck = away([&] { my.sink->write(*batch); });
+    const bool crowded = my.queue.crowded();
     my.queue.written(*std::move(batch));
     const bool news = my.sink->lines_lost() != std::exchange(my.lost_in_sink, my.sink->lines_lost());
     my.failing = my.sink->failing();
-    if ((news || was_stuck || before != my.in_trouble()) && my.on_news) my.on_news();
+    const bool room_again = crowded && !my.queue.crowded();
+    if ((news || was_stuck || room_again || before != my.in_trouble()) && my.on_news) my.on_news();
     if (my.queue.empty() && std::exchange(most, 0) > kMuch) ::malloc_trim(0);
   }
   away([&my] { my.sink.reset(); });  // closing waits for the disk as well

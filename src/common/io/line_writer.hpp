@@ -38,7 +38,8 @@ class LineSink {
 class LineWriter {
  public:
   /// `source_bytes`: how much of each source may wait (LineQueue). `on_news`: called on the writer's thread when lost()
-  /// or failing() have changed there, or a disk answers that was stuck; it must neither wait nor call back.
+  /// or failing() have changed there, a disk answers that was stuck, or there is room again after hold_until() has asked
+  /// for a pause; it must neither wait nor call back.
   LineWriter(std::unique_ptr<LineSink> sink, std::size_t source_bytes, std::function<void()> on_news = {});
   /// Ends the thread; waits no longer for the disk than finish() did.
   ~LineWriter();
@@ -66,6 +67,10 @@ class LineWriter {
   /// When the disk will count as stuck if what is under way has not ended by then; TimePoint::max(): nothing is.
   [[nodiscard]] TimePoint stuck_at() const;
 
+  /// Whoever can wait a little adds nothing until then, or until there are news: the disk works, and is slower than the
+  /// lines come. In the past: it need not wait; so too when the disk has been silent for kHoldFor.
+  [[nodiscard]] TimePoint hold_until() const;
+
   /// Writes what waits and ends the thread, within `patience`; no line may be added after it. False: the disk did not
   /// answer in time, and what waits is lost. The thread stays behind then, and the process can only be left by _exit or
   /// with nothing that the sink uses being destroyed.
@@ -73,6 +78,8 @@ class LineWriter {
 
   /// A disk that has been silent for so long is stuck.
   static constexpr Duration kStuckAfter{std::chrono::seconds(5)};
+  /// The longest pause for one piece of work of the disk.
+  static constexpr Duration kHoldFor{std::chrono::milliseconds(200)};
 
  private:
   struct State;

@@ -88,6 +88,23 @@ TEST(LineQueue, EachSource_HasRoomOfItsOwn) {
   EXPECT_EQ(written(queue), line(0) + line(1) + line(2) + "<97>" + line(500) + line(501));
 }
 
+TEST(LineQueue, Crowded_WhileASourceHasMoreThanHalfOfItsRoom) {
+  LineQueue queue(40, 10);
+  (void)queue.add(0, kTime, line(0));
+  (void)queue.add(1, kTime, line(1));
+  (void)queue.add(1, kTime, line(2));
+  EXPECT_FALSE(queue.crowded());
+  (void)queue.add(1, kTime, line(3));
+  EXPECT_TRUE(queue.crowded());
+  auto batch = queue.take();
+  queue.written(*std::move(batch));
+  EXPECT_TRUE(queue.crowded()) << "that was another's";
+  batch = queue.take();
+  EXPECT_TRUE(queue.crowded()) << "it is not written yet";
+  queue.written(*std::move(batch));
+  EXPECT_FALSE(queue.crowded());
+}
+
 TEST(LineQueue, LineWithoutRoomAtAll_IsDropped) {
   LineQueue queue(20);
   EXPECT_FALSE(queue.add(0, kTime, std::string(21, 'x')));

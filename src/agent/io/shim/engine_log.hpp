@@ -54,6 +54,9 @@ class EngineLog {
   /// From then on the disk counts as stuck; TimePoint::max(): nothing is under way.
   [[nodiscard]] TimePoint stuck_at() const { return writer_.stuck_at(); }
 
+  /// Until then no output should be read (LineWriter::hold_until).
+  [[nodiscard]] TimePoint hold_until() const { return writer_.hold_until(); }
+
   /// Of each rank, while the disk does not take it.
   static constexpr std::size_t kRoomBytes = std::size_t{4} << 20U;
   static constexpr Duration kRetry{std::chrono::seconds(5)};

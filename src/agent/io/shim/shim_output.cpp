@@ -16,9 +16,12 @@ constexpr std::size_t kPipeLimit = 1024 * 1024;
 }  // namespace
 
 void ShimRun::read_outputs() {
+  more_output_ = false;
+  // A burst is no reason to drop lines while the disk works: until that has caught up they wait in the pipes.
+  hold_until_ = log_.hold_until();
+  if (steady_now() < hold_until_) return;
   if (buffer_.empty()) buffer_.resize(kReadSize);
   std::size_t budget = kTurnLimit;
-  more_output_ = false;
   for (std::size_t turn = 0; turn < ranks_.size(); ++turn) {
     Rank& rank = ranks_[(next_rank_ + turn) % ranks_.size()];
     for (RankOutput& output : rank.outputs) {

@@ -102,6 +102,7 @@ RunReport ShimRun::run_report() const {
 }
 
 void ShimRun::wait() {
+  const bool held = steady_now() < hold_until_;
   polled_.clear();
   polled_.push_back({child_signals_.get(), POLLIN, 0});
   // A closed descriptor is -1, which poll(2) passes over.
@@ -109,7 +110,7 @@ void ShimRun::wait() {
   polled_.push_back({link_.listening_fd(), POLLIN, 0});
   polled_.push_back({log_news_.get(), POLLIN, 0});
   for (const Rank& rank : ranks_) {
-    for (const RankOutput& output : rank.outputs) polled_.push_back({output.fd(), POLLIN, 0});
+    for (const RankOutput& output : rank.outputs) polled_.push_back({held ? -1 : output.fd(), POLLIN, 0});
   }
   ::poll(polled_.data(), polled_.size(), more_output_ ? 0 : wait_ms(steady_now()));
   turn_at_ = wall_now();
@@ -122,6 +123,7 @@ void ShimRun::wait() {
 
 int ShimRun::wait_ms(TimePoint now) const {
   TimePoint wake = stop_.wake_at();
+  if (now < hold_until_) wake = std::min(wake, hold_until_);
   if (link_.connected() && (line_is_new_ || port_is_new_ || log_is_news(now))) {
     wake = std::min(wake, line_report_at_);
   } else if (link_.connected() && !log_stuck_told_) {

@@ -83,6 +83,7 @@ class ShimRun {
   WallTime turn_at_{};
   std::size_t next_rank_ = 0;  // whose output is read first
   bool more_output_ = false;
+  TimePoint hold_until_ = TimePoint::min();  // no output is read before
   std::optional<std::uint16_t> port_;
   bool port_is_new_ = false;
   bool port_is_settled_ = false;
