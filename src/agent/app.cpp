@@ -16,6 +16,7 @@
 #include "agent/io/program_folder.hpp"
 #include "agent/io/start_teller.hpp"
 #include "common/io/bearer_auth.hpp"
+#include "common/io/blocking_worker.hpp"
 #include "common/io/log_limit.hpp"
 #include "common/io/port_file.hpp"
 #include "common/io/random.hpp"
@@ -42,6 +43,7 @@ class AgentApp : public DaemonApp {
         resolver_(executor_),
         engines_(executor_, resolver_, product()),
         registry_(executor_, resolver_, product()),
+        log_reader_(executor_),
         tasks_(executor_,
                [this](const char* task, const std::string& what) {
                  log_.error("a task ended with an exception", {{"task", task}, {"error", what}});
@@ -175,9 +177,10 @@ class AgentApp : public DaemonApp {
     };
     hooks.random = [this] { return random_(); };
     metrics_.follow(hosted.instance);
-    hosted.pages.emplace(executor_, product(),
-                         admin_routes(executor_, hosted.instance, engines_, metrics_.all(), {settings_.compat_health}),
-                         std::move(hooks));
+    hosted.pages.emplace(
+        executor_, product(),
+        admin_routes(executor_, hosted.instance, engines_, metrics_.all(), log_reader_, {settings_.compat_health}),
+        std::move(hooks));
     hosted.pages->set_limits(settings_.http);
     hosted.pages->set_tls(server_tls_);
   }
@@ -254,6 +257,7 @@ class AgentApp : public DaemonApp {
   Resolver resolver_;
   HttpClient engines_;
   HttpClient registry_;
+  BlockingWorker log_reader_;
   AgentMetrics metrics_;
   BearerAuth auth_;
   TlsContext server_tls_;

@@ -62,7 +62,9 @@ CliSpec agent_cli() {
           adapt};
 }
 
-AgentConfig::AgentConfig() : options_(agent_options(settings_)) {}
+AgentConfig::AgentConfig() : options_(agent_options(settings_)) {
+  settings_.log.background = true;  // a disk that hangs must not keep heartbeats back
+}
 
 Result<void> AgentConfig::read_extra(const json& file) {
   file_ = std::make_shared<const json>(file);

@@ -78,7 +78,7 @@ class AgentAdminApi : public test::HttpFixture {
     now.engine_port = 5001;
   }
   void open(AdminApiSettings settings = {}) {
-    serve(admin_routes(io_.get_executor(), service_, client_, metrics_.all(), settings));
+    serve(admin_routes(io_.get_executor(), service_, client_, metrics_.all(), reader_, settings));
   }
   void open_engine(const std::string& path, test::EnginePages::Page page) {
     engine_.page("GET", path, std::move(page));
@@ -111,6 +111,7 @@ class AgentAdminApi : public test::HttpFixture {
   test::EnginePages engine_;
   Service service_;
   AgentMetrics metrics_;
+  BlockingWorker reader_{io_.get_executor()};
 };
 
 TEST_F(AgentAdminApi, Health_EachState_OnlyReadyIs200) {
@@ -396,7 +397,7 @@ TEST_F(AgentAdminApi, WrongMethodsAndPaths_405And404) {
 }
 
 TEST_F(AgentAdminApi, Access_ReadsNeedReadWritesNeedWriteHealthIsOpen) {
-  const auto routes = admin_routes(io_.get_executor(), service_, client_, metrics_.all(), {});
+  const auto routes = admin_routes(io_.get_executor(), service_, client_, metrics_.all(), reader_, {});
   BearerAuth auth;
   ASSERT_TRUE(auth.load(folder_.write("tokens", "reading-token-0123456789 read\nwriting-token-0123456789 write\n"))
                   .has_value());

@@ -1,5 +1,6 @@
 // The end of a rotated log, and what is added to it.
 #include <boost/asio/co_spawn.hpp>
+#include <future>
 
 #include "agent/io/log_tail.hpp"
 #include "common/io/log_file.hpp"
@@ -79,7 +80,6 @@ TEST(AgentLogTail, NotAFile_Error) {
   const auto text = last_lines(folder.path(""), 5);
   ASSERT_FALSE(text.has_value());
   EXPECT_EQ(text.error().code, Errc::io_error);
-  EXPECT_FALSE(LogFollower::open(asio::io_context().get_executor(), folder.path("none/e.log"), 0).has_value());
 }
 
 class AgentLogFollower : public test::HttpFixture {
@@ -87,9 +87,18 @@ class AgentLogFollower : public test::HttpFixture {
   AgentLogFollower() : log_(folder_.path("e.log")) {}
 
   void open(std::size_t lines = 0) {
-    auto opened = LogFollower::open(io_.get_executor(), log_, lines);
+    auto opened = open_at(log_, lines);
     ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
     follower_ = *std::move(opened);
+  }
+  Result<std::unique_ptr<LogFollower>> open_at(const std::string& path, std::size_t lines, Duration limit = 20s) {
+    std::optional<Result<std::unique_ptr<LogFollower>>> result;
+    run([](AgentLogFollower& t, std::string of, std::size_t count, Duration within,
+           auto& out) -> asio::awaitable<void> {
+      out.emplace(co_await LogFollower::open(t.io_.get_executor(), t.worker_, std::move(of), count,
+                                             Deadline::after(steady_now(), within)));
+    }(*this, path, lines, limit, result));
+    return *std::move(result);
   }
   /// All that comes until `mark` has come.
   std::string read_until(std::string mark) {
@@ -109,8 +118,37 @@ class AgentLogFollower : public test::HttpFixture {
 
   test::TempFolder folder_;
   std::string log_;
+  BlockingWorker worker_{io_.get_executor()};
   std::unique_ptr<LogFollower> follower_;
 };
+
+TEST_F(AgentLogFollower, NoFolder_Error) {
+  const auto opened = open_at(folder_.path("none/e.log"), 0);
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, Errc::io_error);
+}
+
+TEST_F(AgentLogFollower, DiskThatHangs_OpenEndsAtItsDeadlineAndStopEndsAReader) {
+  append(log_, line(0));
+  open();
+  auto answers = std::make_shared<std::promise<void>>();
+  run([](AgentLogFollower& t, std::shared_ptr<std::promise<void>> gate) -> asio::awaitable<void> {
+    std::function<int()> hang = [gate] {
+      gate->get_future().wait();
+      return 0;
+    };
+    const auto none = co_await t.worker_.run(Deadline::after(steady_now(), 10ms), std::move(hang));
+    EXPECT_FALSE(none.has_value());
+    const auto late =
+        co_await LogFollower::open(t.io_.get_executor(), t.worker_, t.log_, 1, Deadline::after(steady_now(), 10ms));
+    EXPECT_TRUE(late.has_error() && late.error().code == Errc::unavailable);
+    asio::post(t.io_, [&t] { t.follower_->stop(); });
+    const std::string waited = co_await t.follower_->next();
+    EXPECT_EQ(waited, "");
+  }(*this, answers));
+  answers->set_value();
+  EXPECT_TRUE(open_at(log_, 1).has_value()) << "the worker works again";
+}
 
 TEST_F(AgentLogFollower, Appended_ComesFromTheEndOn) {
   append(log_, lines(0, 10));

@@ -30,6 +30,8 @@ class LeaseKeeper {
   void want(TimePoint now);
   /// The name shall be gone.
   void want_gone(TimePoint now);
+  /// An earlier owner may have registered the name: want_gone() withdraws it.
+  void assume_enrolled() { maybe_enrolled_ = true; }
   /// Something to tell (a status): the next heartbeat is due now. An enroll that is still to come tells it too.
   void hurry(TimePoint now);
 

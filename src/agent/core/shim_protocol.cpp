@@ -133,7 +133,8 @@ json report_json(const LineReport& report) {
   json message = {{"report", "line"},
                   {"last_line", report.last_line},
                   {"lines_lost", report.lines_lost},
-                  {"log_failing", report.log_failing}};
+                  {"log_failing", report.log_failing},
+                  {"log_stuck", report.log_stuck}};
   if (report.port) message["port"] = *report.port;
   return message;
 }
@@ -175,6 +176,7 @@ LineReport read_line(JsonReader& reader) {
   reader.text("last_line", report.last_line, {.controls = true});
   reader.integer("lines_lost", report.lines_lost, 0, kMostInteger);
   reader.flag("log_failing", report.log_failing);
+  reader.flag("log_stuck", report.log_stuck);
   return report;
 }
 

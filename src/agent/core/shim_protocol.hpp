@@ -69,12 +69,14 @@ struct LineReport {
   std::string last_line;
   std::uint64_t lines_lost = 0;  ///< that could not be written to the log, since the run began
   bool log_failing = false;      ///< the newest ones could not
+  bool log_stuck = false;        ///< the disk of the log does not answer
 };
 /// A rank's own process ended, or could not be started.
 struct ExitReport {
   ExitOutcome outcome;
 };
-/// Nothing is left of the run; the shim ends. `lines_lost`: of the engine's log, by a full disk.
+/// Nothing is left of the run; the shim ends. `lines_lost`: of the engine's log, by a disk that is full or
+/// hangs.
 struct GoneReport {
   std::uint64_t killed = 0;  ///< processes that needed SIGKILL
   std::uint64_t lines_lost = 0;

@@ -15,6 +15,7 @@ namespace {
 using Answer = asio::awaitable<HttpResponse>;
 
 constexpr Duration kModelsTimeout = std::chrono::seconds(5);
+constexpr Duration kLogTimeout = std::chrono::seconds(5);
 constexpr std::size_t kUsualLines = 100;
 constexpr std::size_t kMostFollowers = 16;
 constexpr std::size_t kIgnoredBodyBytes = 1024;
@@ -64,8 +65,13 @@ bool is_set(const QueryString& query, std::string_view name) {
 class AdminApi : public std::enable_shared_from_this<AdminApi> {
  public:
   AdminApi(asio::any_io_executor executor, InstancePages& instance, HttpClient& client, Metrics& metrics,
-           AdminApiSettings settings)
-      : executor_(std::move(executor)), instance_(instance), client_(client), metrics_(metrics), settings_(settings) {}
+           BlockingWorker& reader, AdminApiSettings settings)
+      : executor_(std::move(executor)),
+        instance_(instance),
+        client_(client),
+        metrics_(metrics),
+        reader_(reader),
+        settings_(settings) {}
 
   HttpRoutes routes();
 
@@ -78,12 +84,13 @@ class AdminApi : public std::enable_shared_from_this<AdminApi> {
   Answer get_metrics(const HttpRequest& request);
   Answer post_restart(const HttpRequest& request);
   Answer post_drain(const HttpRequest& request);
-  HttpResponse followed(const std::string& file, std::size_t lines);
+  Answer followed(std::string file, std::size_t lines);
 
   asio::any_io_executor executor_;
   InstancePages& instance_;
   HttpClient& client_;
   Metrics& metrics_;
+  BlockingWorker& reader_;
   AdminApiSettings settings_;
   /// Its use count less one is the number of followers; each holds it as long as it lives.
   std::shared_ptr<int> follower_ = std::make_shared<int>();
@@ -154,19 +161,21 @@ asio::awaitable<void> relay(HttpBodyWriter& writer, std::shared_ptr<LogFollower>
   }
 }
 
-HttpResponse AdminApi::followed(const std::string& file, std::size_t lines) {
+Answer AdminApi::followed(std::string file, std::size_t lines) {
   if (follower_.use_count() > static_cast<long>(kMostFollowers)) {
-    return refusal(503, "Too many clients follow this log");
+    co_return refusal(503, "Too many clients follow this log");
   }
-  auto opened = LogFollower::open(executor_, file, lines);
+  const auto held = follower_;
+  auto opened = co_await LogFollower::open(executor_, reader_, std::move(file), lines,
+                                           Deadline::after(steady_now(), kLogTimeout));
   if (!opened) {
-    return refusal(503, opened.error().to_string());
+    co_return refusal(503, opened.error().to_string());
   }
   HttpResponse response = log_text();
-  response.stream = [log = std::shared_ptr<LogFollower>(*std::move(opened)), held = follower_](HttpBodyWriter& writer) {
+  response.stream = [log = std::shared_ptr<LogFollower>(*std::move(opened)), held](HttpBodyWriter& writer) {
     return relay(writer, log);
   };
-  return response;
+  co_return response;
 }
 
 Answer AdminApi::get_logs(const HttpRequest& request) {
@@ -176,9 +185,11 @@ Answer AdminApi::get_logs(const HttpRequest& request) {
   }
   const std::string file = instance_.view().log_file;
   if (is_set(request.query, "follow")) {
-    co_return followed(file, *lines);
+    co_return co_await followed(file, *lines);
   }
-  auto text = last_lines(file, *lines);
+  std::function<Result<std::string>()> read = [file, count = *lines] { return last_lines(file, count); };
+  auto answered = co_await reader_.run(Deadline::after(steady_now(), kLogTimeout), std::move(read));
+  auto text = answered ? *std::move(answered) : Result<std::string>(disk_does_not_answer());
   if (!text) {
     co_return refusal(503, text.error().to_string());
   }
@@ -200,8 +211,8 @@ Answer AdminApi::post_drain(const HttpRequest&) {
 }  // namespace
 
 HttpRoutes admin_routes(asio::any_io_executor executor, InstancePages& instance, HttpClient& client, Metrics& metrics,
-                        AdminApiSettings settings) {
-  return std::make_shared<AdminApi>(std::move(executor), instance, client, metrics, settings)->routes();
+                        BlockingWorker& reader, AdminApiSettings settings) {
+  return std::make_shared<AdminApi>(std::move(executor), instance, client, metrics, reader, settings)->routes();
 }
 
 }  // namespace svc::agent

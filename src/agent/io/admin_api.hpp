@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/io/instance_view.hpp"
+#include "common/io/blocking_worker.hpp"
 #include "common/io/http_client.hpp"
 #include "common/io/http_server.hpp"
 #include "common/io/metrics.hpp"
@@ -13,8 +14,9 @@ struct AdminApiSettings {
   bool compat_health = false;  ///< /health is always 200
 };
 
-/// The routes of one service's server. `instance`, `client` (towards the engine) and `metrics` must outlive the server.
+/// The routes of one service's server. `instance`, `client` (towards the engine), `metrics` and `reader` (of the log,
+/// whose disk may hang) must outlive the server.
 HttpRoutes admin_routes(asio::any_io_executor executor, InstancePages& instance, HttpClient& client, Metrics& metrics,
-                        AdminApiSettings settings);
+                        BlockingWorker& reader, AdminApiSettings settings);
 
 }  // namespace svc::agent

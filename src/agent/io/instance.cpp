@@ -64,6 +64,7 @@ Instance::Impl::Impl(AgentParts& shared, ServiceSettings configured)
       completions(parts.executor),
       requests(parts.executor),
       meter_timer(parts.executor),
+      stop_watch(parts.executor),
       ended(parts.executor, Timer::time_point::max()) {}
 
 Result<void> Instance::Impl::prepare() {
@@ -82,7 +83,10 @@ Result<void> Instance::Impl::prepare() {
 }
 
 asio::awaitable<void> Instance::Impl::begin() {
+  taking_over = true;
   const bool adopted = co_await take_over();
+  taking_over = false;
+  ended.cancel();
   if (over) {
     co_return;  // both names are withdrawn, or are about to be
   }
@@ -131,6 +135,7 @@ void Instance::Impl::stop_run(Duration grace) {
   stop_asked = grace;
   if (shim != nullptr && run) {
     shim->stop(grace);
+    parts.tasks.spawn("watch of the stop", watch_stop(run_number, grace));
   }
 }
 
@@ -231,6 +236,13 @@ asio::awaitable<void> Instance::shut_down(Deadline deadline) {
     my.ended.expires_at(deadline.when());
     co_await my.ended.async_wait(kTok);
   }
+  while (my.taking_over && !deadline.expired(steady_now())) {
+    my.ended.expires_at(deadline.when());
+    co_await my.ended.async_wait(kTok);
+  }
+  if (my.silent_shim) {
+    co_await my.end_silent_run();
+  }
   my.engine_entry.want_gone();
   my.own_entry.want_gone();
   // A registry that does not answer must not hold up the end for long.
@@ -251,8 +263,8 @@ void Instance::abandon() {
   }
   my.own_entry.stop();
   my.engine_entry.stop();
-  for (Timer* timer :
-       {&my.tick, &my.readiness, &my.progress, &my.health, &my.completions, &my.requests, &my.meter_timer, &my.ended}) {
+  for (Timer* timer : {&my.tick, &my.readiness, &my.progress, &my.health, &my.completions, &my.requests,
+                       &my.meter_timer, &my.stop_watch, &my.ended}) {
     timer->cancel();
   }
 }

@@ -13,6 +13,7 @@
 #include "agent/core/instance_machine.hpp"
 #include "agent/io/instance.hpp"
 #include "agent/io/load_meter.hpp"
+#include "agent/io/run_end.hpp"
 #include "common/io/log.hpp"
 #include "common/io/log_limit.hpp"
 
@@ -37,9 +38,15 @@ struct Instance::Impl {
   void on_report(const ShimReport& report);
   void on_run(const RunReport& run);
   void on_exit(const ExitOutcome& outcome);
-  void on_lines_lost(std::uint64_t in_this_run, bool failing);
+  void on_log(std::uint64_t lost_in_this_run, bool failing, bool stuck);
   asio::awaitable<void> on_end(bool clean);
   void end_what_is_left();
+  /// A stop was ordered: the shim may not hear it, or not bring it about.
+  asio::awaitable<void> watch_stop(std::uint64_t number, Duration grace);
+  /// An earlier agent's run whose shim is silent, as asked to the end.
+  asio::awaitable<void> end_silent_run();
+  std::optional<RunIdentity> identity() const;
+  asio::awaitable<void> kill(RunIdentity of);
   void end_run();
   /// Takes over what an earlier agent left running; true when it was, false when nothing is left of it.
   asio::awaitable<bool> take_over();
@@ -80,12 +87,14 @@ struct Instance::Impl {
   const Instance* self = nullptr;
 
   std::unique_ptr<ShimClient> shim;
-  std::uint64_t run_number = 0;  ///< a watcher of an earlier run ends by it
-  std::uint64_t drains = 0;      ///< a watcher of an earlier drain likewise
+  std::optional<ProcessFacts> silent_shim;  ///< of an earlier agent, while it does not answer
+  std::uint64_t run_number = 0;             ///< a watcher of an earlier run ends by it
+  std::uint64_t drains = 0;                 ///< a watcher of an earlier drain likewise
   std::optional<RunReport> run;
   std::optional<ExitOutcome> first_exit;  ///< of the present run, as the shim told it
   std::optional<Duration> stop_asked;     ///< of the present run; it may come before the shim is there
-  std::optional<bool> found_run;          ///< take_over: the first report came (true), or the shim ended (false)
+  bool taking_over = false;
+  std::optional<bool> found_run;  ///< take_over: the first report came (true), or the shim ended (false)
   std::uint16_t engine_port = 0;
   std::string engine_key;  ///< secret
   ModelList models;
@@ -100,14 +109,14 @@ struct Instance::Impl {
   std::optional<WallTime> last_exit_at;  ///< of the run before
   std::uint64_t log_lines_lost = 0;      ///< of all runs
   std::uint64_t run_lines_lost = 0;      ///< of the present one, as its shim tells it
-  bool log_trouble_told = false;
-  LogLimiter log_trouble{1, 0.1};
+  bool log_failing_told = false, log_stuck_told = false;
+  LogLimiter log_failing_limit{1, 0.1}, log_stuck_limit{1, 0.1};
   const WallTime agent_started;
   const TimePoint began;
   InstanceState said = InstanceState::idle;
 
   RegistryLink own_entry, engine_entry;
-  Timer tick, readiness, progress, health, completions, requests, meter_timer, ended;
+  Timer tick, readiness, progress, health, completions, requests, meter_timer, stop_watch, ended;
   bool over = false;  ///< the machine has ended, or the instance was abandoned
 };
 

@@ -72,7 +72,7 @@ void Instance::Impl::on_report(const ShimReport& report) {
     on_run(*running);
   } else if (const auto* line = std::get_if<LineReport>(&report)) {
     last_line = line->last_line;
-    on_lines_lost(line->lines_lost, line->log_failing);
+    on_log(line->lines_lost, line->log_failing, line->log_stuck);
     if (line->port && *line->port != engine_port && !machine.since_ready()) {
       log.warn("the engine took another port than it was given",
                {{"service", settings.name}, {"given", settings.port}, {"taken", *line->port}});
@@ -81,29 +81,33 @@ void Instance::Impl::on_report(const ShimReport& report) {
   } else if (const auto* exit = std::get_if<ExitReport>(&report)) {
     on_exit(exit->outcome);
   } else if (const auto* gone = std::get_if<GoneReport>(&report)) {
-    on_lines_lost(gone->lines_lost, log_trouble_told);
+    on_log(gone->lines_lost, log_failing_told, log_stuck_told);
     if (gone->killed > 0) {
       log.warn("some processes had to be killed", {{"service", settings.name}, {"killed", gone->killed}});
     }
   }
 }
 
-void Instance::Impl::on_lines_lost(std::uint64_t in_this_run, bool failing) {
-  if (in_this_run > run_lines_lost) {
-    log_lines_lost += in_this_run - run_lines_lost;
-    run_lines_lost = in_this_run;
+void Instance::Impl::on_log(std::uint64_t lost_in_this_run, bool failing, bool stuck) {
+  if (lost_in_this_run > run_lines_lost) {
+    log_lines_lost += lost_in_this_run - run_lines_lost;
+    run_lines_lost = lost_in_this_run;
   }
-  if (failing == log_trouble_told) {
-    return;
-  }
-  if (!failing) {
+  if (!failing && !stuck && (log_failing_told || log_stuck_told)) {
     log.info("the engine's log can be written again",
              {{"service", settings.name}, {"log", settings.log_file}, {"lines_lost", log_lines_lost}});
-    log_trouble_told = false;
-  } else if (log_trouble.check(steady_now())) {
+    log_failing_told = log_stuck_told = false;
+  }
+  if (stuck && !log_stuck_told && log_stuck_limit.check(steady_now())) {
+    log.warn(
+        "the disk of the engine's log does not answer: lines wait in memory, what is too much is lost, and counted",
+        {{"service", settings.name}, {"log", settings.log_file}});
+    log_stuck_told = true;
+  }
+  if (failing && !log_failing_told && log_failing_limit.check(steady_now())) {
     log.warn("the engine's log cannot be written: its lines are lost, and counted",
              {{"service", settings.name}, {"log", settings.log_file}});
-    log_trouble_told = true;
+    log_failing_told = true;
   }
 }
 
@@ -117,7 +121,7 @@ void Instance::Impl::on_run(const RunReport& running) {
     return;  // take_over() decides
   }
   if (stop_asked) {
-    shim->stop(*stop_asked);
+    stop_run(*stop_asked);
   }
   apply(machine.launched(steady_now()));
   parts.tasks.spawn("readiness", await_readiness(run_number));
@@ -154,7 +158,7 @@ asio::awaitable<void> Instance::Impl::on_end(bool clean) {
   shim.reset();
   run.reset();
   ++run_number;  // watchers of this run end
-  for (Timer* timer : {&readiness, &progress, &health, &completions}) {
+  for (Timer* timer : {&readiness, &progress, &health, &completions, &stop_watch}) {
     timer->cancel();
   }
   if (found_run.has_value()) {
@@ -202,8 +206,15 @@ void Instance::Impl::end_run() {
 asio::awaitable<bool> Instance::Impl::attach() {
   for (bool told = false; !over; told = true) {
     const bool attached = co_await shim->attach(files);
-    if (attached || over || !is_kept(files)) {
+    if (attached || !is_kept(files)) {
+      silent_shim.reset();
       co_return attached;
+    }
+    if (const auto met = shim->shim_facts()) {
+      silent_shim = met;  // later it may have no room for callers
+    }
+    if (over) {
+      co_return false;
     }
     if (!told) {
       log.warn("an earlier agent's engine runs, but its shim does not answer; it is asked until it does",
@@ -249,6 +260,7 @@ asio::awaitable<bool> Instance::Impl::take_over() {
   if (*found_run) {
     log.warn("an earlier agent's engine runs with other settings: it is stopped first", {{"service", settings.name}});
     shim->stop(settings.stop_grace);
+    parts.tasks.spawn("watch of the stop", watch_stop(run_number, settings.stop_grace));
   }
   while (*found_run && !over) {
     ended.expires_at(Timer::time_point::max());

@@ -1,5 +1,6 @@
 #include "agent/io/log_tail.hpp"
 
+#include <fcntl.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "agent/io/log_files.hpp"
+#include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
 namespace {
@@ -29,6 +31,8 @@ int watch_file(int inotify, const LogSource& file) {
 
 }  // namespace
 
+Error disk_does_not_answer() { return unavailable("the disk of the log does not answer"); }
+
 Result<std::string> last_lines(const std::string& path, std::size_t lines) {
   auto newest = LogSource::open(path);
   if (!newest) {
@@ -38,8 +42,9 @@ Result<std::string> last_lines(const std::string& path, std::size_t lines) {
   return lines_before(path, file, file.size(), lines);
 }
 
-struct LogFollower::Impl {
-  Impl(asio::any_io_executor executor, std::string of) : path(std::move(of)), inotify(executor) {}
+/// What may wait for the disk; the worker's while it works on it.
+struct LogFollower::Files {
+  explicit Files(std::string of) : path(std::move(of)) {}
 
   Result<void> watch_folder();
   Result<void> begin(std::size_t lines);
@@ -49,20 +54,19 @@ struct LogFollower::Impl {
   void take(LogSource file);
 
   std::string path;
-  asio::posix::stream_descriptor inotify;
+  UniqueFd inotify;
   LogSource source;          ///< what is read, under whatever name it has now
   int watch = -1;            ///< of the source
   std::uint64_t offset = 0;  ///< in the source
   std::string before;        ///< the lines that were there
-  bool stopped = false;
 };
 
-Result<void> LogFollower::Impl::watch_folder() {
+Result<void> LogFollower::Files::watch_folder() {
   const int fd = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (fd < 0) {
     return cannot_watch(path);
   }
-  inotify.assign(fd);
+  inotify.reset(fd);
   auto folder = std::filesystem::path(path).parent_path().string();
   folder = folder.empty() ? "." : folder;
   if (::inotify_add_watch(fd, folder.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0) {
@@ -71,7 +75,7 @@ Result<void> LogFollower::Impl::watch_folder() {
   return {};
 }
 
-Result<void> LogFollower::Impl::begin(std::size_t lines) {
+Result<void> LogFollower::Files::begin(std::size_t lines) {
   auto opened = LogSource::open(path);
   if (!opened) {
     return opened.error();
@@ -88,18 +92,18 @@ Result<void> LogFollower::Impl::begin(std::size_t lines) {
   return {};
 }
 
-void LogFollower::Impl::take(LogSource file) {
+void LogFollower::Files::take(LogSource file) {
   if (watch >= 0) {
-    ::inotify_rm_watch(inotify.native_handle(), watch);  // it may have gone with its file
+    ::inotify_rm_watch(inotify.get(), watch);  // it may have gone with its file
   }
   source = std::move(file);
   offset = 0;
-  watch = watch_file(inotify.native_handle(), source);
+  watch = watch_file(inotify.get(), source);
 }
 
 // Names only ever move up by one, so going upwards meets every file at least once. Above the source is what came after
 // it. A source that was removed is not met: then it is the oldest file that was written to later.
-LogSource LogFollower::Impl::successor() const {
+LogSource LogFollower::Files::successor() const {
   LogSource newer;
   for (unsigned n = 0, missing = 0; missing < 2; ++n) {
     auto opened = LogSource::open(rotated_name(path, n));
@@ -122,7 +126,7 @@ LogSource LogFollower::Impl::successor() const {
   return newer;
 }
 
-std::string LogFollower::Impl::read_source() {
+std::string LogFollower::Files::read_source() {
   if (!source.is_open()) {
     return {};
   }
@@ -135,7 +139,7 @@ std::string LogFollower::Impl::read_source() {
 }
 
 // A file is left when the next one has something in it: until then its writer may not have noticed that it was renamed.
-std::string LogFollower::Impl::read_more() {
+std::string LogFollower::Files::read_more() {
   std::string text = read_source();
   while (text.empty()) {
     LogSource next = successor();
@@ -143,7 +147,7 @@ std::string LogFollower::Impl::read_more() {
       break;
     }
     if (source.is_open()) {
-      watch_file(inotify.native_handle(), next);
+      watch_file(inotify.get(), next);
       text = next.size() == 0 ? std::string() : read_source();
       if (!text.empty() || next.size() == 0) {
         break;
@@ -155,17 +159,41 @@ std::string LogFollower::Impl::read_more() {
   return text;
 }
 
-Result<std::unique_ptr<LogFollower>> LogFollower::open(asio::any_io_executor executor, std::string path,
-                                                       std::size_t lines) {
-  auto impl = std::make_unique<Impl>(std::move(executor), std::move(path));
-  auto ready = impl->watch_folder();
-  if (ready) {
-    ready = impl->begin(lines);
-  }
+/// The event loop's.
+struct LogFollower::Impl {
+  Impl(asio::any_io_executor executor, BlockingWorker& with, std::shared_ptr<Files> of, int inotify)
+      : worker(with), files(std::move(of)), changes(executor, inotify), reading(std::make_shared<Timer>(executor)) {}
+
+  BlockingWorker& worker;
+  std::shared_ptr<Files> files;
+  asio::posix::stream_descriptor changes;  ///< a duplicate: the worker may still have the other one
+  std::shared_ptr<Timer> reading;
+  std::string before;
+  bool stopped = false;
+};
+
+asio::awaitable<Result<std::unique_ptr<LogFollower>>> LogFollower::open(asio::any_io_executor executor,
+                                                                        BlockingWorker& worker, std::string path,
+                                                                        std::size_t lines, Deadline deadline) {
+  auto files = std::make_shared<Files>(std::move(path));
+  std::function<Result<void>()> work = [files, lines] {
+    auto ready = files->watch_folder();
+    return ready ? files->begin(lines) : ready;
+  };
+  const std::optional<Result<void>> ready = co_await worker.run(deadline, std::move(work));
   if (!ready) {
-    return ready.error();
+    co_return disk_does_not_answer();
   }
-  return std::unique_ptr<LogFollower>(new LogFollower(std::move(impl)));
+  if (!*ready) {
+    co_return ready->error();
+  }
+  const int duplicate = ::fcntl(files->inotify.get(), F_DUPFD_CLOEXEC, 0);
+  if (duplicate < 0) {
+    co_return cannot_watch(files->path);
+  }
+  auto impl = std::make_unique<Impl>(std::move(executor), worker, std::move(files), duplicate);
+  impl->before = std::exchange(impl->files->before, {});
+  co_return std::unique_ptr<LogFollower>(new LogFollower(std::move(impl)));
 }
 
 LogFollower::LogFollower(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -175,16 +203,21 @@ asio::awaitable<std::string> LogFollower::next() {
   Impl& my = *impl_;
   std::string text = std::exchange(my.before, {});
   while (text.empty() && !my.stopped) {
-    text = my.read_more();
+    std::function<std::string()> work = [files = my.files] { return files->read_more(); };
+    auto read = co_await my.worker.run(Deadline::never(), std::move(work), my.reading);
+    if (!read || my.stopped) {
+      break;
+    }
+    text = *std::move(read);
     if (!text.empty()) {
       break;
     }
-    auto [ec] = co_await my.inotify.async_wait(asio::posix::stream_descriptor::wait_read, kTok);
+    auto [ec] = co_await my.changes.async_wait(asio::posix::stream_descriptor::wait_read, kTok);
     if (ec) {
       break;
     }
     std::array<char, 4096> events;
-    while (::read(my.inotify.native_handle(), events.data(), events.size()) > 0) {
+    while (::read(my.changes.native_handle(), events.data(), events.size()) > 0) {
       // What happened is seen from the files.
     }
   }
@@ -194,8 +227,9 @@ asio::awaitable<std::string> LogFollower::next() {
 void LogFollower::stop() {
   impl_->stopped = true;
   impl_->before.clear();
+  impl_->reading->cancel();
   error_code ignored;
-  impl_->inotify.cancel(ignored);
+  impl_->changes.cancel(ignored);
 }
 
 }  // namespace svc::agent

@@ -1,5 +1,6 @@
 #include "agent/io/shim_client.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,6 +40,11 @@ Caller connect_to(const std::string& path) {
 bool has_message(int fd) {
   char byte = 0;
   return ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool has_ended(int fd) {
+  pollfd state{fd, 0, 0};
+  return ::poll(&state, 1, 0) != 0;
 }
 
 }  // namespace
@@ -97,6 +103,8 @@ asio::awaitable<bool> ShimClient::attach(RunFiles files) {
   connection->timer.cancel();
   // Refused, ended meanwhile, or without an answer: whoever wants to start a run will see by the lock.
   if (ec || alive.expired() || !has_message(connection->socket.native_handle())) {
+    // With its listener gone it may have been another process that was looked at.
+    if (!has_ended(connection->socket.native_handle())) silent_shim_ = connection->facts;
     connection->close();
     co_return false;
   }
@@ -113,6 +121,12 @@ void ShimClient::stop(Duration grace) { give(StopOrder{grace}); }
 void ShimClient::reopen_log() { give(ReopenLogOrder{}); }
 void ShimClient::settle_port(std::uint16_t port) { give(SettlePortOrder{port}); }
 void ShimClient::end_with_agent() { give(EndWithAgentOrder{}); }
+bool ShimClient::has_unread() const { return connection_ && connection_->has_unread(); }
+
+std::optional<ProcessFacts> ShimClient::shim_facts() const {
+  return connection_ ? std::optional(connection_->facts) : silent_shim_;
+}
+
 pid_t ShimClient::shim_pid() const { return connection_ ? connection_->shim : 0; }
 
 }  // namespace svc::agent

@@ -6,11 +6,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "agent/core/shim_protocol.hpp"
 #include "agent/io/child_watch.hpp"
 #include "agent/io/run_files.hpp"
 #include "common/core/deadline.hpp"
+#include "common/core/process_tree.hpp"
 #include "common/io/asio_aliases.hpp"
 
 namespace svc::agent {
@@ -47,6 +49,11 @@ class ShimClient {
   /// A run that was started to outlive its agent does so no more.
   void end_with_agent();
   [[nodiscard]] pid_t shim_pid() const;  ///< 0 = none
+  /// Orders have been sent that the shim has not read.
+  [[nodiscard]] bool has_unread() const;
+  /// Of the shim, or of the one that listened when attach() failed; nullopt: none was met. It was met as just this
+  /// process; by now it may be gone.
+  [[nodiscard]] std::optional<ProcessFacts> shim_facts() const;
 
  private:
   struct Connection;
@@ -55,6 +62,7 @@ class ShimClient {
   asio::any_io_executor executor_;
   std::shared_ptr<ShimHandlers> handlers_;
   std::shared_ptr<Connection> connection_;
+  std::optional<ProcessFacts> silent_shim_;
 };
 
 }  // namespace svc::agent

@@ -1,5 +1,7 @@
 #include "agent/io/shim_connection.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@ ShimClient::Connection::Connection(asio::any_io_executor executor, std::shared_p
   // Its pid cannot be another's yet: a child is not reaped, and the other one has its socket open.
   const auto handle = static_cast<int>(::syscall(SYS_pidfd_open, shim, 0U));
   if (handle >= 0) process.assign(handle);
+  facts = facts_of(shim).value_or(ProcessFacts{});
 }
 
 void ShimClient::Connection::wait_readable() {
@@ -37,6 +40,7 @@ void ShimClient::Connection::read() {
     if (result == PacketResult::not_now) break;
     if (result == PacketResult::ended) {
       socket.close();
+      socket_ended_at = steady_now();
       await_end();
       return;
     }
@@ -69,18 +73,32 @@ void ShimClient::Connection::write_waiting() {
   }
 }
 
-/// The connection has ended, and the process is about to.
+bool ShimClient::Connection::has_unread() {
+  int bytes = 0;
+  if (!socket.is_open()) return false;
+  return !waiting.empty() || (::ioctl(socket.native_handle(), SIOCOUTQ, &bytes) == 0 && bytes > 0);
+}
+
+/// The connection has ended, and the process is about to. One whose run is over may be held up by the disk of its log,
+/// for as long as that hangs: it is not waited for.
 void ShimClient::Connection::await_end() {
   constexpr auto kLookAgain = std::chrono::milliseconds(10);  // without a pidfd
-  if (is_over()) {
-    ended();
+  constexpr Duration kPatience = std::chrono::seconds(2);
+  const bool over = is_over();
+  if (over || (gone_reported && steady_now() >= socket_ended_at + kPatience)) {
+    ended(over);
     return;
   }
-  const auto again = [self = shared_from_this()](const error_code& ec) {
-    if (!ec && !self->closed) self->await_end();
+  const auto again = [self = shared_from_this()](const error_code&) {
+    if (!self->closed) self->await_end();  // also when its patience has ended
   };
   if (process.is_open()) {
     process.async_wait(asio::posix::descriptor_base::wait_read, again);
+    if (!gone_reported) return;
+    timer.expires_at(socket_ended_at + kPatience);
+    timer.async_wait([self = shared_from_this()](const error_code& ec) {
+      if (!ec && !self->closed) self->process.cancel();
+    });
   } else {
     timer.expires_after(kLookAgain);
     timer.async_wait(again);
@@ -94,9 +112,11 @@ bool ShimClient::Connection::is_over() const {
   return !now || now->state == 'Z' || now->state == 'X';
 }
 
-void ShimClient::Connection::ended() {
-  if (is_child) ChildWatch::forget(shim);
-  shim = 0;
+void ShimClient::Connection::ended(bool over) {
+  if (over) {
+    if (is_child) ChildWatch::forget(shim);
+    shim = 0;
+  }
   close();
   handlers->on_end(gone_reported);
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "agent/io/shim_client.hpp"
+#include "common/core/process_tree.hpp"
 
 namespace svc::agent {
 
@@ -27,7 +28,9 @@ struct ShimClient::Connection : std::enable_shared_from_this<ShimClient::Connect
   void write_waiting();
   void await_end();
   [[nodiscard]] bool is_over() const;
-  void ended();
+  /// Something that was sent has not been read.
+  [[nodiscard]] bool has_unread();
+  void ended(bool over);  ///< `over`: the process too
 
   std::shared_ptr<ShimHandlers> handlers;
   asio::posix::stream_descriptor socket;
@@ -35,6 +38,8 @@ struct ShimClient::Connection : std::enable_shared_from_this<ShimClient::Connect
   Timer timer;
   std::deque<std::string> waiting;
   pid_t shim;
+  ProcessFacts facts;           ///< of the shim, from when its pid was its own for sure
+  TimePoint socket_ended_at{};  ///< while its process is waited for
   bool is_child;
   bool greeted = false;  ///< attach() has seen its first message
   bool gone_reported = false;

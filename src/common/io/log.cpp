@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "common/core/option_table.hpp"
-#include "common/io/log_file.hpp"
 #include "common/io/log_line.hpp"
+#include "common/io/log_output.hpp"
 
 namespace svc {
 namespace detail {
@@ -30,8 +30,9 @@ namespace {
 /// No locks in the sinks: the core's mutex guards them all.
 class FileSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit FileSink(std::unique_ptr<LogFile> file) : file_(std::move(file)) {}
+  explicit FileSink(std::unique_ptr<LogOutput> file) : file_(std::move(file)) {}
   Result<void> reopen() { return file_->reopen(); }
+  [[nodiscard]] std::uint64_t lost() const { return file_->lost(); }
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -41,7 +42,7 @@ class FileSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   }
   void flush_() override {}
 
-  std::unique_ptr<LogFile> file_;
+  std::unique_ptr<LogOutput> file_;
 };
 
 /// One consistent set of sinks; replaced whole.
@@ -70,15 +71,15 @@ class LogCore {
   Result<void> setup(const LogSettings& settings) {
     auto levels = parse_log_levels(settings.level);
     if (levels.has_error()) return levels.error();
-    std::unique_ptr<LogFile> file;
+    std::unique_ptr<LogOutput> file;
     if (!settings.file.empty()) {
-      auto opened = LogFile::open(settings.file, settings.max_bytes, settings.max_files);
+      auto opened = open_log_output(settings);
       if (opened.has_error()) return opened.error();
       file = std::move(*opened);
     }
     Outputs outputs = make_outputs(std::move(file), settings.to_stderr, settings.to_stdout);
     const std::lock_guard lock(mutex_);
-    outputs_ = std::move(outputs);
+    replace(std::move(outputs));
     settings_levels_ = *levels;
     json_ = settings.format == "json";
     apply(std::move(*levels));
@@ -103,7 +104,7 @@ class LogCore {
   void shutdown() {
     Outputs outputs = make_outputs(nullptr, true, false);
     const std::lock_guard lock(mutex_);
-    outputs_ = std::move(outputs);
+    replace(std::move(outputs));
     settings_levels_ = LogLevels{LogLevel::warn, {}};
     json_ = false;
     apply(settings_levels_);
@@ -134,10 +135,18 @@ class LogCore {
   }
 
   [[nodiscard]] bool json() const { return json_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t lost() {
+    const std::lock_guard lock(mutex_);
+    return lost_.load(std::memory_order_relaxed) + (outputs_.file ? outputs_.file->lost() : 0);
+  }
 
  private:
-  Outputs make_outputs(std::unique_ptr<LogFile> file, bool to_stderr, bool to_stdout) {
+  void replace(Outputs outputs) {
+    if (outputs_.file) lost_ += outputs_.file->lost();
+    outputs_ = std::move(outputs);
+  }
+
+  Outputs make_outputs(std::unique_ptr<LogOutput> file, bool to_stderr, bool to_stdout) {
     Outputs outputs;
     std::vector<spdlog::sink_ptr> sinks;
     if (file) {

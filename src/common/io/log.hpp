@@ -85,6 +85,9 @@ struct LogSettings {
   std::string file;                      ///< path of the log file, "" = none; its folder is created
   std::uint64_t max_bytes = 50'000'000;  ///< rotate when a line would take the file beyond this; 0 = never rotate
   unsigned max_files = 5;                ///< rotated files kept as FILE.1 (newest) ... FILE.N; 0 = start the file over
+  /// Written by a thread (line_writer.hpp), so that no caller ever waits for the disk. What it has not written when the
+  /// process is killed is lost; the lines of a usual end are not.
+  bool background = false;
   bool to_stderr = true;
   bool to_stdout = false;
 };
@@ -109,7 +112,7 @@ Result<void> set_log_levels(std::string_view levels);
 /// Writes out what is buffered and closes the file. Lines after that go to stderr, warnings and errors only.
 void shutdown_logging();
 
-/// Lines that could not be written to the file since the start (full disk and the like). For a metric.
+/// Lines that could not be written to the file since the start (a disk that is full, or hangs). For a metric.
 std::uint64_t log_lines_lost();
 
 /// For tests: sees every line that passes its level, without the line end. Called under the log's lock, so it must not

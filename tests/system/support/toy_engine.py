@@ -21,8 +21,8 @@
   --starts=FILE      a line "PID TIME" at each start, and "PID TIME term" when SIGTERM came
   --alone=FILE       holds a lock on it; a second copy that finds it locked writes "double" into it
 
-GET /slow?S answers after S seconds, GET /held once the control file has a line "release now". POST
-/v1/chat/completions answers as a plain completion.
+GET /slow?S answers after S seconds, GET /held once the control file has a line "release now", GET /print?KIND:N when it
+has printed that. POST /v1/chat/completions answers as a plain completion.
 """
 
 import fcntl
@@ -155,6 +155,10 @@ def answer(target, may):
         return float(query)
     if path == "/held":
         return HELD
+    if path == "/print":
+        kind, _, count = query.partition(":")
+        print_much(kind, int(count))
+        return answer_bytes(200, '{"printed":true}')
     if not may and what != "health":
         return answer_bytes(401, '{"error":"Unauthorized"}')
     paths = options.get("paths", "both")

@@ -249,6 +249,16 @@ TEST(LeaseKeeper, EnrollWhoseAnswerWasLost_IsWithdrawnAllTheSame) {
   EXPECT_TRUE(d.keeper.settled_gone());
 }
 
+TEST(LeaseKeeper, NameOfAnEarlierOwner_IsWithdrawnThoughNeverEnrolled) {
+  Driver d;
+  d.keeper.assume_enrolled();
+  EXPECT_EQ(d.keeper.next(d.now + 1h), none) << "until it is wished";
+  d.keeper.want_gone(d.now);
+  EXPECT_FALSE(d.keeper.settled_gone());
+  EXPECT_EQ(d.answer(unknown), withdraw);
+  EXPECT_TRUE(d.keeper.settled_gone());
+}
+
 TEST(LeaseKeeper, EnrollThatWasRefused_LeavesNothingToWithdraw) {
   Driver d;
   d.keeper.want(d.now);

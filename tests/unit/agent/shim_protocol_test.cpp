@@ -76,13 +76,15 @@ TEST(ShimProtocol, RunReport_Arrives) {
 }
 
 TEST(ShimProtocol, LineReport_Arrives) {
-  const LineReport got = again<LineReport>(LineReport{8000, "a\tb \"c\" \xe4\xbd\xa0", 1'000'000'000'000, true});
+  const LineReport got = again<LineReport>(LineReport{8000, "a\tb \"c\" \xe4\xbd\xa0", 1'000'000'000'000, true, true});
   EXPECT_EQ(got.port, 8000);
   EXPECT_EQ(got.last_line, "a\tb \"c\" \xe4\xbd\xa0");
   EXPECT_EQ(got.lines_lost, 1'000'000'000'000U);
   EXPECT_TRUE(got.log_failing);
+  EXPECT_TRUE(got.log_stuck);
   EXPECT_EQ(again<LineReport>(LineReport{}).port, std::nullopt);
   EXPECT_FALSE(again<LineReport>(LineReport{}).log_failing);
+  EXPECT_FALSE(again<LineReport>(LineReport{}).log_stuck);
 }
 
 TEST(ShimProtocol, ExitReport_EveryKindArrives) {

@@ -19,6 +19,8 @@ class AgentLink {
   Result<void> listen(const std::string& path);
   /// No agent comes any more.
   void stop_listening();
+  /// Ends the connection, as the end of the process would.
+  void close() { agent_.reset(); }
 
   [[nodiscard]] int fd() const { return agent_.get(); }  ///< -1: no agent
   [[nodiscard]] int listening_fd() const { return listening_.get(); }

@@ -14,8 +14,6 @@
 namespace svc::agent {
 namespace {
 
-constexpr std::size_t kFlushAt = 64 * 1024;
-
 bool read_digits(std::string_view text, std::size_t at, std::size_t count, int& value) {
   if (text.size() < at + count) return false;
   const auto [end, failure] = std::from_chars(text.data() + at, text.data() + at + count, value);
@@ -42,65 +40,91 @@ std::optional<WallTime> parse_log_time(std::string_view line) {
          std::chrono::seconds(second);
 }
 
-EngineLog::EngineLog(EngineLogSettings settings) : settings_(std::move(settings)) {}
-
-void EngineLog::add(WallTime at, int rank, bool is_error, std::string_view line) {
-  if (rank == 0) return append(at, is_error ? "err" : "out", line);
-  append(at, (is_error ? "err." : "out.") + std::to_string(rank), line);
+std::string log_time(WallTime at) {
+  std::string text = iso8601(at);
+  text.erase(23, 3);  // microseconds to milliseconds
+  return text;
 }
 
-void EngineLog::note(WallTime at, std::string_view text) { append(at, "agent", text); }
+EngineLog::EngineLog(EngineLogSettings settings, std::function<void()> on_news)
+    : keeps_(!settings.path.empty()),
+      writer_(std::make_unique<EngineLogFile>(std::move(settings)), kRoomBytes, std::move(on_news)) {}
 
-void EngineLog::append(WallTime at, std::string_view tag, std::string_view line) {
-  if (settings_.path.empty()) return;
+void EngineLog::start() {
+  started_ = !keeps_ || writer_.start();
+  next_start_ = started_ ? TimePoint::max() : steady_now() + kRetry;
+}
+
+void EngineLog::add(WallTime at, int rank, bool is_error, std::string_view line) {
+  if (rank == 0) return append(1, at, is_error ? "err" : "out", line);
+  append(static_cast<std::size_t>(rank) + 1, at, (is_error ? "err." : "out.") + std::to_string(rank), line);
+}
+
+void EngineLog::note(WallTime at, std::string_view text) { append(0, at, "agent", text); }
+
+void EngineLog::append(std::size_t source, WallTime at, std::string_view tag, std::string_view line) {
+  if (!keeps_) return;
   if (at != time_text_at_) {
-    time_text_ = iso8601(at);
-    time_text_.erase(23, 3);  // microseconds to milliseconds
+    time_text_ = log_time(at);
     time_text_at_ = at;
   }
-  pending_ += time_text_;
-  pending_ += ' ';
-  pending_ += tag;
-  pending_ += ' ';
-  pending_ += line;
-  pending_ += '\n';
-  pending_at_ = at;
-  ++pending_lines_;
-  if (pending_.size() >= kFlushAt) flush();
+  line_.assign(time_text_).append(1, ' ').append(tag).append(1, ' ').append(line).append(1, '\n');
+  writer_.add(source, at, line_);
 }
 
 void EngineLog::flush() {
-  if (pending_lines_ == 0) return;
-  const std::uint64_t lines = std::exchange(pending_lines_, 0);
-  std::string text = std::exchange(pending_, {});
-  failing_ = !ready();
-  if (failing_) {
-    lost_ += lines;
-    return;
-  }
-  rotate_if_old(pending_at_);
-  if (lost_ != lost_said_) {
-    const std::uint64_t untold = lost_ - lost_said_;
-    const std::string said =
-        time_text_ + " agent " + std::to_string(untold) + " lines were lost: they could not be written\n";
-    if (file_->write(said)) lost_said_ = lost_;
-  }
-  failing_ = !file_->write(text);
-  if (failing_) lost_ += lines;
-  if (!oldest_) oldest_ = pending_at_;
-  text.clear();
-  pending_ = std::move(text);  // its memory serves the next ones
+  if (steady_now() >= next_start_) start();
+  writer_.wake();
 }
 
-bool EngineLog::ready() {
+void EngineLog::reopen() { writer_.reopen_later(); }
+
+bool EngineLog::finish(Duration patience) {
+  if (keeps_ && !started_) start();
+  return writer_.finish(patience);
+}
+
+EngineLogFile::EngineLogFile(EngineLogSettings settings) : settings_(std::move(settings)) {}
+
+void EngineLogFile::write(const LineBatch& batch) {
+  untold_ += batch.lost_before;
+  failing_ = !write_lines(batch);
+  if (!failing_) return;
+  lost_ += batch.lines;
+  untold_ += batch.lines;
+}
+
+bool EngineLogFile::write_lines(const LineBatch& batch) {
+  if (!ready()) return false;
+  rotate_if_old(batch.last_at);
+  if (untold_ != 0) {
+    const std::string said =
+        log_time(batch.last_at) + " agent " + std::to_string(untold_) + " lines were lost: they could not be written\n";
+    if (!file_->write(said)) return false;
+    untold_ = 0;
+  }
+  if (!oldest_) oldest_ = batch.last_at;
+  return batch.text.empty() || file_->write(batch.text);
+}
+
+bool EngineLogFile::ready() {
   if (file_) return true;
   const TimePoint now = steady_now();
   if (now < next_try_) return false;
-  next_try_ = now + kRetry;
-  return !reopen().has_error();
+  next_try_ = now + EngineLog::kRetry;
+  return !open_anew().has_error();
 }
 
-Result<void> EngineLog::reopen() {
+Result<void> EngineLogFile::reopen() {
+  auto opened = open_anew();
+  if (opened.has_error() && file_) {
+    // Where else would it be looked for? Whether it can be written there is seen at the next line.
+    (void)file_->write(log_time(wall_now()) + " agent " + opened.error().to_string() + "\n");
+  }
+  return opened;
+}
+
+Result<void> EngineLogFile::open_anew() {
   if (file_) {
     if (auto opened = file_->reopen(); opened.has_error()) return opened.error();
   } else {
@@ -112,7 +136,7 @@ Result<void> EngineLog::reopen() {
   return {};
 }
 
-void EngineLog::rotate_if_old(WallTime now) {
+void EngineLogFile::rotate_if_old(WallTime now) {
   if (settings_.max_age <= Duration::zero() || !oldest_) return;
   if (now - *oldest_ < settings_.max_age) return;
   // It may have been rotated by size since.
@@ -122,12 +146,15 @@ void EngineLog::rotate_if_old(WallTime now) {
   // A limit of one byte makes the next line begin a new file.
   auto other = LogFile::open(settings_.path, 1, settings_.max_files);
   if (other.has_error()) return;
-  const std::string said = time_text_ + " agent the log goes on from the file before this one\n";
-  if (!(*other)->write(said)) ++lost_;
-  (void)reopen();
+  const std::string said = log_time(now) + " agent the log goes on from the file before this one\n";
+  if (!(*other)->write(said)) {
+    ++lost_;
+    ++untold_;
+  }
+  (void)open_anew();
 }
 
-std::optional<WallTime> EngineLog::first_line_time() const {
+std::optional<WallTime> EngineLogFile::first_line_time() const {
   const UniqueFd file(::open(settings_.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   struct stat facts {};
   if (!file || ::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) return std::nullopt;

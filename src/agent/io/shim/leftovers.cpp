@@ -25,8 +25,18 @@ bool carries(std::string_view environment, std::string_view variable) {
   return false;
 }
 
-std::vector<ProcessFacts> carriers_of(std::string_view variable) {
+}  // namespace
+
+std::string run_marker(int lock, const std::string& name) {
+  struct stat facts {};
+  if (::fstat(lock, &facts) != 0) return {};
+  return std::to_string(facts.st_dev) + ":" + std::to_string(facts.st_ino) + ":" + percent_encode(name);
+}
+
+std::vector<ProcessFacts> carriers_of(const std::string& marker_value) {
   std::vector<ProcessFacts> found;
+  if (marker_value.empty()) return found;
+  const std::string variable = std::string(kRunMarker) + "=" + marker_value;
   const pid_t self = ::getpid();
   for (const ProcessFacts& process : scan_processes()) {
     if (process.pid == self || process.state == 'Z') continue;
@@ -36,23 +46,13 @@ std::vector<ProcessFacts> carriers_of(std::string_view variable) {
   return found;
 }
 
-}  // namespace
-
-std::string run_marker(int lock, const std::string& name) {
-  struct stat facts {};
-  if (::fstat(lock, &facts) != 0) return {};
-  return std::to_string(facts.st_dev) + ":" + std::to_string(facts.st_ino) + ":" + percent_encode(name);
-}
-
 int end_leftovers(const std::string& marker_value) {
   constexpr Duration kLimit = std::chrono::seconds(5);
   constexpr int kLookAgainMs = 5;
-  if (marker_value.empty()) return 0;
-  const std::string variable = std::string(kRunMarker) + "=" + marker_value;
   const TimePoint end = steady_now() + kLimit;
   int count = 0;
   for (bool first = true;; first = false) {
-    const auto left = carriers_of(variable);
+    const auto left = carriers_of(marker_value);
     if (first) count = static_cast<int>(left.size());
     if (left.empty() || steady_now() >= end) return count;
     for (const ProcessFacts& process : left) signal_process(process, SIGKILL);

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include "common/core/process_tree.hpp"
 
 namespace svc::agent {
 
@@ -12,6 +15,9 @@ inline constexpr char kRunMarker[] = "INFINILM_RUN";
 
 /// The value for the run of this service whose lock file is open as `lock`; "" when that cannot be looked at.
 [[nodiscard]] std::string run_marker(int lock, const std::string& name);
+
+/// Every process of this value but this one and zombies; "" = none. Reads the environment of all processes.
+[[nodiscard]] std::vector<ProcessFacts> carriers_of(const std::string& marker_value);
 
 /// SIGKILL to every process of this value but this one, and waits until they are gone, at most 5 s. Returns how many
 /// there were. Reads the environment of all processes once when there is none.

@@ -1,7 +1,9 @@
 #include "agent/io/shim/shim.hpp"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -73,8 +75,12 @@ int run_shim() {
   if (!order) return kBadStart;  // the agent went away, or is none
   if (order->outlive_agent) leave_stderr();
   if (const char* marker = std::getenv(kRunMarker)) end_leftovers(marker);
-  ShimRun(std::move(*order), std::move(agent), std::move(children)).run();
-  return 0;
+  ::mallopt(M_ARENA_MAX, 1);  // the log's thread needs no memory of its own
+  ShimRun run(std::move(*order), std::move(agent), std::move(children));
+  if (run.run()) return 0;
+  // A thread hangs in the kernel, and the descriptors stay open as long as it does. The run is over all the same.
+  ::flock(kShimLock, LOCK_UN);
+  ::_exit(0);
 }
 
 }  // namespace svc::agent

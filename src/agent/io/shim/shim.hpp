@@ -1,9 +1,9 @@
 // The shim process: `infinilm-agent` started again under another name, before anything else of the daemon is set up.
-// One thread, poll(2), no Asio. See core/shim_protocol.hpp for what it is for.
+// A thread with poll(2), one that writes the log, no Asio. See core/shim_protocol.hpp for what it is for.
 //
 // How it keeps its promise: it is its own session and a child subreaper, so every process of the run stays its
 // descendant whatever it forks or setsid()s; each rank has its own session and dies with the shim (parent-death signal,
-// fork from this only thread, parent checked after prctl); where the agent may write to cgroup v2 the run also has its
+// fork from the main thread while it is the only one, parent checked after prctl); where the agent may write to cgroup v2 the run also has its
 // own cgroup, killed whole. It ignores SIGTERM, SIGINT and SIGHUP: only orders and the loss of its agent end it.
 #pragma once
 

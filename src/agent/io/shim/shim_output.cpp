@@ -16,9 +16,12 @@ constexpr std::size_t kPipeLimit = 1024 * 1024;
 }  // namespace
 
 void ShimRun::read_outputs() {
+  more_output_ = false;
+  // A burst is no reason to drop lines while the disk works: until that has caught up they wait in the pipes.
+  hold_until_ = log_.hold_until();
+  if (steady_now() < hold_until_) return;
   if (buffer_.empty()) buffer_.resize(kReadSize);
   std::size_t budget = kTurnLimit;
-  more_output_ = false;
   for (std::size_t turn = 0; turn < ranks_.size(); ++turn) {
     Rank& rank = ranks_[(next_rank_ + turn) % ranks_.size()];
     for (RankOutput& output : rank.outputs) {
@@ -54,24 +57,29 @@ void ShimRun::take_line(Rank& rank, bool is_error, std::string_view line) {
   }
 }
 
-bool ShimRun::log_is_news() const {
-  return log_.lines_lost() != lines_lost_told_ || log_.failing() != log_failing_told_;
+bool ShimRun::log_is_stuck(TimePoint now) const { return now >= log_.stuck_at(); }
+
+bool ShimRun::log_is_news(TimePoint now) const {
+  return log_.lines_lost() != lines_lost_told_ || log_.failing() != log_failing_told_ ||
+         log_is_stuck(now) != log_stuck_told_;
 }
 
 void ShimRun::report_line(TimePoint now) {
-  if (!link_.connected() || (!line_is_new_ && !port_is_new_ && !log_is_news())) return;
+  if (!link_.connected() || (!line_is_new_ && !port_is_new_ && !log_is_news(now))) return;
   if (now < line_report_at_ && !port_is_new_) return;
   LineReport report;
   if (port_is_new_) report.port = port_;
   report.last_line = ranks_[static_cast<std::size_t>(newest_rank_)].last_lines.last();
   report.lines_lost = log_.lines_lost();
   report.log_failing = log_.failing();
+  report.log_stuck = log_is_stuck(now);
   line_report_at_ = now + kLineReportEvery;
   line_is_new_ = false;
   if (!link_.offer(report)) return;
   port_is_new_ = false;
   lines_lost_told_ = report.lines_lost;
   log_failing_told_ = report.log_failing;
+  log_stuck_told_ = report.log_stuck;
 }
 
 }  // namespace svc::agent

@@ -1,5 +1,6 @@
 #include "agent/io/shim/shim_run.hpp"
 
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ constexpr Duration kOrphanedGrace = std::chrono::milliseconds(500);
 /// A cgroup may say "populated" for a moment after its last process was reaped.
 constexpr int kCgroupWaitMs = 2;
 constexpr int kGoodbyeMs = 1000;
+/// For the last lines. They are not worth more: the next run waits for the end of this one.
+constexpr Duration kLogPatience = std::chrono::seconds(2);
 
 int ceil_ms(Duration duration) {
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
@@ -29,12 +32,14 @@ ShimRun::ShimRun(LaunchOrder order, AgentLink link, UniqueFd child_signals)
     : order_(std::move(order)),
       link_(std::move(link)),
       child_signals_(std::move(child_signals)),
-      log_({order_.log_file, order_.log_max_bytes, order_.log_max_files, order_.log_max_age}),
+      log_news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      log_({order_.log_file, order_.log_max_bytes, order_.log_max_files, order_.log_max_age},
+           [news = log_news_.get()] { (void)::eventfd_write(news, 1); }),
       cgroup_(order_.cgroup_parent, order_.name),
       oom_(steady_now(), cgroup_.oom_kills()),
       tree_(cgroup_) {}
 
-void ShimRun::run() {
+bool ShimRun::run() {
   turn_at_ = started_at_ = wall_now();
   // Without its agent to keep it for, nobody may take this run over.
   if (order_.outlive_agent && !order_.socket_path.empty()) {
@@ -43,6 +48,7 @@ void ShimRun::run() {
     }
   }
   start_ranks();
+  log_.start();  // a thread: nothing is forked from here on
   for (;;) {
     take_orders();
     read_outputs();
@@ -53,7 +59,7 @@ void ShimRun::run() {
     report_line(steady_now());
     wait();
   }
-  say_goodbye();
+  return say_goodbye();
 }
 
 void ShimRun::start_ranks() {
@@ -96,16 +102,20 @@ RunReport ShimRun::run_report() const {
 }
 
 void ShimRun::wait() {
+  const bool held = steady_now() < hold_until_;
   polled_.clear();
   polled_.push_back({child_signals_.get(), POLLIN, 0});
   // A closed descriptor is -1, which poll(2) passes over.
   polled_.push_back({link_.fd(), static_cast<short>(link_.wants_to_write() ? POLLIN | POLLOUT : POLLIN), 0});
   polled_.push_back({link_.listening_fd(), POLLIN, 0});
+  polled_.push_back({log_news_.get(), POLLIN, 0});
   for (const Rank& rank : ranks_) {
-    for (const RankOutput& output : rank.outputs) polled_.push_back({output.fd(), POLLIN, 0});
+    for (const RankOutput& output : rank.outputs) polled_.push_back({held ? -1 : output.fd(), POLLIN, 0});
   }
   ::poll(polled_.data(), polled_.size(), more_output_ ? 0 : wait_ms(steady_now()));
   turn_at_ = wall_now();
+  eventfd_t news = 0;
+  (void)::eventfd_read(log_news_.get(), &news);
   std::array<signalfd_siginfo, 16> signals{};
   while (::read(child_signals_.get(), signals.data(), sizeof signals) == static_cast<ssize_t>(sizeof signals)) {
   }
@@ -113,7 +123,12 @@ void ShimRun::wait() {
 
 int ShimRun::wait_ms(TimePoint now) const {
   TimePoint wake = stop_.wake_at();
-  if (link_.connected() && (line_is_new_ || port_is_new_ || log_is_news())) wake = std::min(wake, line_report_at_);
+  if (now < hold_until_) wake = std::min(wake, hold_until_);
+  if (link_.connected() && (line_is_new_ || port_is_new_ || log_is_news(now))) {
+    wake = std::min(wake, line_report_at_);
+  } else if (link_.connected() && !log_stuck_told_) {
+    wake = std::min(wake, log_.stuck_at());
+  }
   if (wake == TimePoint::max()) return -1;
   const int ms = ceil_ms(wake - now);
   // No child is left, and nothing will tell when the cgroup has noticed.
@@ -134,8 +149,7 @@ void ShimRun::handle(const ShimOrder& order) {
   if (const auto* stop = std::get_if<StopOrder>(&order)) {
     begin_stop(stop->grace);
   } else if (std::holds_alternative<ReopenLogOrder>(order)) {
-    log_.flush();
-    if (auto opened = log_.reopen(); opened.has_error()) log_.note(turn_at_, opened.error().to_string());
+    log_.reopen();
   } else if (const auto* settled = std::get_if<SettlePortOrder>(&order)) {
     port_ = settled->port;
     port_is_settled_ = true;
@@ -164,6 +178,7 @@ void ShimRun::greet_agent() {
   port_is_new_ = false;
   lines_lost_told_ = 0;
   log_failing_told_ = false;
+  log_stuck_told_ = false;
   link_.send(run_report());
   for (const ExitReport& exit : exits_) link_.send(exit);
 }
@@ -204,12 +219,12 @@ bool ShimRun::advance() {
   return false;
 }
 
-void ShimRun::say_goodbye() {
+bool ShimRun::say_goodbye() {
   for (Rank& rank : ranks_) drain(rank);
   cgroup_.remove();
   link_.stop_listening();
   log_.note(turn_at_, "nothing is left of the run");
-  log_.flush();
+  const bool log_closed = log_.finish(kLogPatience);
   bool told = link_.send(GoneReport{tree_.killed(), log_.lines_lost()});
   const TimePoint end = steady_now() + std::chrono::milliseconds(kGoodbyeMs);
   while (!told && steady_now() < end) {
@@ -218,6 +233,8 @@ void ShimRun::say_goodbye() {
     link_.write_waiting();
     told = !link_.wants_to_write();
   }
+  link_.close();
+  return log_closed;
 }
 
 }  // namespace svc::agent

@@ -29,8 +29,9 @@ class ShimRun {
   ShimRun(const ShimRun&) = delete;
   ShimRun& operator=(const ShimRun&) = delete;
 
-  /// Starts the ranks, and returns when no process of the run is left and the agent has been told.
-  void run();
+  /// Starts the ranks, and returns when no process of the run is left and the agent has been told. False: the disk of
+  /// the log does not answer; then this process must be left by _exit.
+  [[nodiscard]] bool run();
 
  private:
   struct Rank {
@@ -54,18 +55,20 @@ class ShimRun {
   void read_outputs();
   void drain(Rank& rank);
   void take_line(Rank& rank, bool is_error, std::string_view line);
-  [[nodiscard]] bool log_is_news() const;
+  [[nodiscard]] bool log_is_stuck(TimePoint now) const;
+  [[nodiscard]] bool log_is_news(TimePoint now) const;
   void report_line(TimePoint now);
 
   void reap();
   void rank_ended(std::size_t rank, int status);
   void begin_stop(Duration grace);
   bool advance();  // true: nothing is left
-  void say_goodbye();
+  [[nodiscard]] bool say_goodbye();
 
   LaunchOrder order_;
   AgentLink link_;
   UniqueFd child_signals_;
+  UniqueFd log_news_;  // an eventfd: the state of the log has changed
   EngineLog log_;
   RunCgroup cgroup_;
   OomWatch oom_;
@@ -80,6 +83,7 @@ class ShimRun {
   WallTime turn_at_{};
   std::size_t next_rank_ = 0;  // whose output is read first
   bool more_output_ = false;
+  TimePoint hold_until_ = TimePoint::min();  // no output is read before
   std::optional<std::uint16_t> port_;
   bool port_is_new_ = false;
   bool port_is_settled_ = false;
@@ -87,6 +91,7 @@ class ShimRun {
   int newest_rank_ = 0;
   std::uint64_t lines_lost_told_ = 0;
   bool log_failing_told_ = false;
+  bool log_stuck_told_ = false;
   TimePoint line_report_at_{};
 };
 

@@ -20,7 +20,7 @@ struct SpawnFailure {
 };
 
 /// Starts `command` in a new session, stdin from /dev/null, all other descriptors closed, default signals and mask,
-/// dying with SIGKILL when the calling thread's process dies, in `cgroup_procs` when that is not "" (path of a
+/// dying with SIGKILL when the calling thread ends (the main thread's end is the process's), in `cgroup_procs` when that is not "" (path of a
 /// cgroup.procs file). The program is looked up in the PATH of the new environment when it has no '/', and relative to
 /// work_dir when it has one and is relative. An error of chdir or exec comes back here, not as an exit code.
 /// Single-threaded callers only.

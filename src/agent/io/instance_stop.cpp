@@ -1,0 +1,99 @@
+// Instance: stops that the shim does not bring about.
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "agent/io/instance_impl.hpp"
+#include "agent/io/shim/leftovers.hpp"
+#include "common/io/unique_fd.hpp"
+
+namespace svc::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A shim reads an order within milliseconds, unless it is stopped or hangs. It has half of the grace for that, since
+/// its engine is to have the rest, within these bounds.
+constexpr Duration kReadWithin = 2s;
+constexpr Duration kReadWithinAtLeast = 500ms;
+/// After the grace, whether it still reads.
+constexpr Duration kAskAgain = 6s;
+constexpr Duration kLookAgain = 50ms;
+
+}  // namespace
+
+std::optional<RunIdentity> Instance::Impl::identity() const {
+  const auto facts = shim != nullptr ? shim->shim_facts() : silent_shim;
+  if (!facts || facts->pid == 0) {
+    return std::nullopt;
+  }
+  RunIdentity of;
+  of.shim = *facts;
+  of.cgroup = run ? run->cgroup : std::string();
+  const UniqueFd lock_file(::open(files.lock.c_str(), O_RDONLY | O_CLOEXEC));
+  of.marker = lock_file ? run_marker(lock_file.get(), settings.name) : std::string();
+  return of;
+}
+
+/// A shim that reads its orders is left to it: what it waits for may be a process that nobody can kill, and a new run
+/// must not begin beside that.
+asio::awaitable<void> Instance::Impl::watch_stop(std::uint64_t number, Duration grace) {
+  const TimePoint graceful = Deadline::after(steady_now(), grace).when();
+  const Duration patience = std::clamp<Duration>(grace / 2, kReadWithinAtLeast, kReadWithin);
+  while (true) {
+    co_await wait(stop_watch, patience);
+    if (!present(number)) {
+      co_return;
+    }
+    if (!shim->has_unread()) {
+      co_await wait(stop_watch, std::max<Duration>(graceful - steady_now(), Duration::zero()) + kAskAgain);
+      if (!present(number)) {
+        co_return;
+      }
+      shim->stop(Duration::zero());
+      continue;
+    }
+    const auto of = identity();
+    if (!of) {
+      co_return;
+    }
+    log.error("the shim does not take the order to stop: the run is ended without it",
+              {{"service", settings.name}, {"shim", of->shim.pid}});
+    if (steady_now() < graceful) {
+      terminate_ranks(*of);
+    }
+    while (present(number) && shim->has_unread() && steady_now() < graceful && engine_left(*of)) {
+      co_await wait(stop_watch, kLookAgain);
+    }
+    if (present(number) && shim->has_unread()) {
+      co_await kill(*of);
+    }
+  }
+}
+
+asio::awaitable<void> Instance::Impl::kill(RunIdentity of) {
+  const bool gone = co_await kill_run(std::move(of));
+  if (!gone) {
+    log.error("a process of the run cannot be killed: it waits in the kernel", {{"service", settings.name}});
+  }
+}
+
+asio::awaitable<void> Instance::Impl::end_silent_run() {
+  const auto of = identity();
+  if (!of || !is_kept(files)) {
+    co_return;
+  }
+  log.warn("an earlier agent's engine runs, and its shim does not answer: it is ended without it",
+           {{"service", settings.name}, {"shim", of->shim.pid}});
+  terminate_ranks(*of);
+  Timer timer(parts.executor);
+  const auto grace = Deadline::after(steady_now(), settings.stop_grace);
+  while (engine_left(*of) && !grace.expired(steady_now())) {
+    co_await wait(timer, kLookAgain);
+  }
+  co_await kill(*of);
+  engine_entry.assume_enrolled();
+  own_entry.assume_enrolled();
+}
+
+}  // namespace svc::agent

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""A shim that is stopped, or hangs, takes no orders: a stop is one all the same, and ends nobody else's processes."""
+
+import os
+import signal
+
+from support import proc_tree
+from support.agent_process import AgentTest, toy
+from support.case import main
+from support.waiting import wait_until
+
+
+class SilentShim(AgentTest):
+    def running_and_silent(self, *flags, switches=()):
+        """An agent whose shim has been stopped, and the file in which its engine notes a SIGTERM."""
+        starts = self.folder / "starts"
+        agent = self.running_agent(toy(f"--starts={starts}", *switches), *flags)
+        shim, = agent.shims()
+        os.kill(shim.pid, signal.SIGSTOP)
+        return agent, starts
+
+    def test_an_engine_that_was_kept_ends_with_the_agent(self):
+        """The next agent waits for the shim, and is told to stop: the engine gets SIGTERM, and is gone after it."""
+        agent, starts = self.running_and_silent("--on-agent-death=keep")
+        agent.kill()
+        agent.start()
+        wait_until(lambda: "its shim does not answer" in agent.stderr_text(), 10, "a word about it")
+        self.finish(agent)
+        self.assertIn("it is ended without it", agent.stderr_text())
+        self.assertTrue(starts.read_text().endswith("term\n"), "it was asked first")
+
+    def test_an_engine_that_ignores_sigterm_ends_after_the_grace(self):
+        """With all that it has left in sessions of their own."""
+        agent, _ = self.running_and_silent("--on-agent-death=keep",
+                                           switches=("--ignore-term", "--children=plain,setsid-double"))
+        agent.kill()
+        agent.start()
+        wait_until(lambda: "its shim does not answer" in agent.stderr_text(), 10, "a word about it")
+        self.finish(agent)
+
+    def test_a_stop_and_a_restart_of_the_own_engine(self):
+        """The agent's own shim does not take the order: the run is ended without it, and what was asked for follows."""
+        agent, starts = self.running_and_silent()
+        engine = agent.engine_pid()
+        self.assertEqual(agent.call("POST", "/restart").status, 202)
+        wait_until(lambda: agent.engines() and agent.engine_pid() != engine, 30, "another engine")
+        agent.running()
+        self.assertIsNone(proc_tree.process(engine))
+        self.assertIn("term\n", starts.read_text())
+        shim, = agent.shims()
+        os.kill(shim.pid, signal.SIGSTOP)
+        self.finish(agent)
+
+
+if __name__ == "__main__":
+    main()
