@@ -47,6 +47,6 @@ else
   "$root/scripts/build.sh" "$preset"
 fi
 cd "$root"
-# One more than there are cores: most tests wait for time to pass.
+# Two more than there are cores: most tests wait for time to pass.
 say "running the tests of preset $preset"
-ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(($(jobs_count) + 1))" ${ctest_options[@]+"${ctest_options[@]}"}
+ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(($(jobs_count) + 2))" ${ctest_options[@]+"${ctest_options[@]}"}
