@@ -1,7 +1,7 @@
 # With SVC_PCH, headers of the standard library and of others are compiled once for the cores (with svc_common_core), once
-# for everything above (with svc_common_io), and once for each test program. That is two fifths of a cold build. Headers of ours
-# are not among them. That each source includes what it uses itself is seen where there are none: check_headers, clang-tidy,
-# and builds without SVC_PCH.
+# for everything above (with svc_common_io), and once for each test program. That is two fifths of a cold build. Headers of
+# ours are not among them. That each source includes what it uses itself is seen where there are none: check_headers, what
+# run_tidy.sh checks alone, and builds without SVC_PCH.
 set(SVC_PCH_CORE
   <algorithm> <array> <cerrno> <charconv> <chrono> <cmath> <cstdint> <cstring> <deque> <functional> <limits> <map> <memory>
   <optional> <set> <span> <string> <string_view> <system_error> <unordered_map> <utility> <variant> <vector>

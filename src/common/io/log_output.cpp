@@ -93,6 +93,8 @@ class BackgroundLog : public LogOutput {
  public:
   explicit BackgroundLog(const LogSettings& settings)
       : writer_(std::make_unique<LogFileSink>(settings), kRoomBytes), path_(settings.file) {}
+  BackgroundLog(const BackgroundLog&) = delete;
+  BackgroundLog& operator=(const BackgroundLog&) = delete;
   ~BackgroundLog() override { writer_.finish(kLogEndPatience); }
 
   bool start() { return writer_.start(); }
