@@ -78,6 +78,15 @@ TEST_F(Prefix, AnswersInProgress_MakeADifferenceAmongEquals) {
   EXPECT_EQ(best(appraise(prompt(2, 1000), 0.3)), 1U);
 }
 
+TEST_F(Prefix, LongPrompts_GoWhereFewWait) {
+  lanes(2);
+  send(0, prompt(1, 6000));
+  for (unsigned i = 0; i < 6; ++i) send(1, prompt(10 + i, 900));
+  EXPECT_EQ(best(appraise(prompt(2, 6000))), 0U)
+      << "the other queue is shorter, but six prompts and those after them wait";
+  EXPECT_EQ(best(appraise(prompt(3, 100))), 1U) << "a short one holds up nobody";
+}
+
 TEST_F(Prefix, FullCache_IsAvoided) {
   lanes(2, {.kv_tokens = 10'000});
   const auto big = prompt(1, 9000);

@@ -46,6 +46,8 @@ class LaneLoad {
   /// Prefill that is still to be done, less what has probably been done of the first one.
   [[nodiscard]] double queued_work(TimePoint now);
   [[nodiscard]] double uncached() const { return uncached_; }
+  /// As of the last queued_work(): whose prompts are not done.
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
   [[nodiscard]] std::uint32_t decoding() const { return decoding_; }
   [[nodiscard]] double active_tokens() const { return tokens_; }
   [[nodiscard]] std::uint32_t active() const { return active_; }

@@ -118,7 +118,7 @@ Appraisal PrefixPolicy::appraise_one(const PromptView& prompt, Lane lane, double
     auto& load = lanes_[lane].load;
     if (std::abs(load.speed().prefill_rate() / reference - 1) > kSameSpeed) rate = load.speed().prefill_rate();
     ahead = load.queued_work(now);
-    disturbed = kDisturbance * uncached * load.decoding();
+    disturbed = uncached * (kCrowding * static_cast<double>(load.waiting()) + kDisturbance * load.decoding());
     full = (load.active_tokens() + tokens) / static_cast<double>(std::max<std::uint64_t>(1, load.spec().kv_tokens));
     result.open = load.uncached() < settings_.hold_prefill_seconds * rate;
     if (load.spec().serial) result.open = load.active() == 0;

@@ -107,6 +107,7 @@ class PrefixPolicy {
 
   // The constants of the rule; sources and sensitivity: docs/routing.md.
   static constexpr double kDepthTokens = 120'000;  ///< at this depth of context a token costs twice as much to prefill
+  static constexpr double kCrowding = 1;           ///< of own prefill, for each that waits: so many will come behind it
   static constexpr double kDisturbance = 0.02;     ///< of own prefill, for each answer in progress that it slows down
   static constexpr double kFullShare = 0.8;        ///< of the cache, from which on it is too full
   static constexpr double kFullSeconds = 5;        ///< what a cache that is twice as full would cost
