@@ -129,6 +129,40 @@ TEST(StoreDamaged, DamagedLog_LosesNothingBeforeTheDamage) {
   EXPECT_EQ(opened.contents.services.size(), 9U);
 }
 
+TEST(StoreDamaged, LogDamagedBeforeItsEnd_IsMovedAsideWithItsDatabase) {
+  constexpr std::uint64_t kHeader = 32;
+  constexpr std::uint64_t kFrame = 24 + 4096;
+  const std::pair<std::uint64_t, std::string> cases[] = {
+      {0, "the header of its write-ahead log is damaged"},   // its magic
+      {16, "the header of its write-ahead log is damaged"},  // the salts that all frames repeat
+      {kHeader + 2 * kFrame + 1000, "its write-ahead log is damaged before its end"},  // a page
+      {kHeader + 2 * kFrame + 16, "its write-ahead log is damaged before its end"}};   // a checksum
+  for (const auto& [at, damage] : cases) {
+    const StoreFolder folder;
+    leave_with_log(folder.path());
+    overwrite_bytes(folder.path() + "-wal", at, "\x55\xaa\x55");
+    const std::string log = read_bytes(folder.path() + "-wal");
+    const OpenedStore opened = open_store(folder.path());
+    EXPECT_EQ(opened.error, "");
+    EXPECT_EQ(opened.contents.damage, damage) << at;
+    EXPECT_EQ(opened.contents.moved_to, folder.path(kMovedName));
+    EXPECT_TRUE(opened.contents.services.empty());
+    EXPECT_TRUE(read_bytes(folder.path(std::string(kMovedName) + "-wal")) == log);
+  }
+}
+
+TEST(StoreDamaged, LogCutAnywhere_IsALastWriteThatWasCutShort) {
+  const StoreFolder folder;
+  leave_with_log(folder.path());
+  const std::string log = read_bytes(folder.path() + "-wal");
+  const std::string database = read_bytes(folder.path());
+  for (std::size_t size = log.size(); size > 0; size -= std::min<std::size_t>(size, 1500)) {
+    write_bytes(folder.path(), database);
+    write_bytes(folder.path() + "-wal", log.substr(0, size));
+    EXPECT_EQ(open_store(folder.path()).contents.damage, "") << size;
+  }
+}
+
 TEST(StoreDamaged, SecondTime_OverwritesNothing) {
   const StoreFolder folder;
   for (const char* content : {"first", "second"}) {

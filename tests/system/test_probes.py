@@ -2,6 +2,7 @@
 """Probes: what is probed, in which order, how often, and what the results do."""
 
 import collections
+import threading
 import time
 
 from support.case import SystemTest, main
@@ -84,6 +85,24 @@ class Periodic(ProbeTest):
         wait_until(lambda: len(fake.hits) >= 40, 15, "40 probes")
         self.assertLessEqual(worst[0], 5)  # four, and one whose answer is on its way
         self.assertGreaterEqual(worst[0], 2)
+
+    def test_probes_on_demand_beyond_as_many_at_once_are_refused(self):
+        registry = self.start_registry("--health-interval", "0", "--health-timeout", "1m", "--probe-concurrency", "1")
+        answers = []
+        with HungService() as hung:
+            registry.register("hung", port=hung.port, url=f"http://127.0.0.1:{hung.port}")
+            asking = [threading.Thread(target=lambda: answers.append(registry.call("GET", "/services/hung/health")))
+                      for _ in range(2)]
+            for thread in asking:
+                thread.start()
+            wait_until(lambda: answers, 5, "the answer to one of them")
+        for thread in asking:  # the service is gone: nothing holds up the other one any more
+            thread.join(patience(10))
+        refused, probed = answers
+        self.assertEqual((refused.status, refused.json()["error"]),
+                         (503, "Too many probes are in progress; try again in a moment"))
+        self.assertEqual(refused.header("Retry-After"), "1")
+        self.assertEqual((probed.status, probed.json()["health_status"]), (200, "unhealthy"))
 
     def test_interval_0_probes_nothing(self):
         registry = self.start_registry("--health-interval", "0")

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "registry/io/store_impl.hpp"
+#include "registry/io/store_log_check.hpp"
 
 namespace svc::registry {
 
@@ -117,6 +118,7 @@ std::unique_ptr<Store::Impl> Store::Impl::open_once(const StoreFiles& files, con
     configure_connection(db.get());
     ours = is_registry_database(db.get(), shown);
     if (!impl->in_memory()) use_write_ahead_log(db.get(), shown);
+    if (files.has_wal) check_log(files.path + "-wal");
     take_over(db.get(), ours, now_utc, contents, impl->reserved_to);
     impl->statements.emplace(db.get());
     keep_log_on_close(db.get(), false);
