@@ -119,7 +119,7 @@ void add_proxying(OptionTable& table, RouterSettings& c) {
 }
 
 void add_clients(OptionTable& table, RouterSettings& c) {
-  table.integer("header_bytes", c.header_bytes, 1024, 1024 * 1024, "largest request head; more is answered 431")
+  table.integer("max_header_bytes", c.header_bytes, 1024, 1024 * 1024, "largest request head; more is answered 431")
       .duration("header_timeout", c.header_timeout, 100ms, 1h, "a request head must be complete within this (408)")
       .duration("idle_timeout", c.idle_timeout, 1s, kDay, "a connection without a request is closed after this")
       .duration("body_timeout", c.body_timeout, 100ms, kDay, "longest wait for the next piece of a request body (408)")

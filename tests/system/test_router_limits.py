@@ -28,7 +28,7 @@ class Limits(LimitTest):
         self.assert_limit(*(REQUEST + b"X: 1\r\n" * (count - 1) + b"\r\n" for count in (100, 101)), 431)
 
     def test_p14_fields_of_32_kib_in_all(self):
-        """header_bytes is the head as a whole, with its line and separators."""
+        """max_header_bytes is the head as a whole, with its line and separators."""
         self.start()
         for size, status in ((32 * KIB, 200), (32 * KIB + 1, 431)):
             filler = size - len(REQUEST) - 2
@@ -94,7 +94,7 @@ class Limits(LimitTest):
     def test_p14_default_times(self):
         """10 s for a head, 60 to 75 s for an idle connection."""
         shown = json.loads(run_router("--print-config", folder=self.folder).stdout)["router"]
-        self.assertEqual((shown["header_timeout"], shown["header_bytes"], shown["max_body_bytes"]), (10, 32 * KIB,
+        self.assertEqual((shown["header_timeout"], shown["max_header_bytes"], shown["max_body_bytes"]), (10, 32 * KIB,
                                                                                                      64 * MIB))
         self.assertTrue(60 <= shown["idle_timeout"] <= 75)
 
