@@ -15,6 +15,8 @@ from support.waiting import best_of, let_time_pass, patience, wait_until
 
 SOON = ("--restart-delay=20ms",)
 LONG = ("--restart-delay=1h",)
+# What a service manager tells the agent, and nobody below it. Without WATCHDOG_PID, which would be another process's.
+OF_THE_AGENT = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS")
 
 
 class Stop(AgentTest):
@@ -220,7 +222,8 @@ class Restart(AgentTest):
 class Processes(AgentTest):
     def test_the_engine_has_a_clean_environment_and_its_own_session(self):
         script = "grep -E 'Sig(Blk|Ign)' /proc/self/status | tr -d '\\t'; ls -l /proc/$$/fd; sleep 1000"
-        agent = self.start_agent(program("/bin/sh", "-c", script, env={"MY_VALUE": "a b ${PORT} c"}))
+        backend = program("/bin/sh", "-c", script, env={"MY_VALUE": "a b ${PORT} c", "LISTEN_FDNAMES": "the engine's"})
+        agent = self.start_agent(backend, env={"LISTEN_FDNAMES": "the agent's", **dict.fromkeys(OF_THE_AGENT, "1")})
         wait_until(lambda: "2 ->" in agent.engine_log() and agent.engines(), 10, "its output")
         engine = proc_tree.process(agent.engine_pid())
         self.assertEqual((engine.group, engine.session), (engine.pid, engine.pid))
@@ -231,7 +234,8 @@ class Processes(AgentTest):
         self.assertIn("SigIgn:0000000000000000", agent.engine_log())
         environment = open(f"/proc/{engine.pid}/environ", "rb").read().split(b"\0")
         self.assertIn(b"MY_VALUE=a b %d c" % agent.engine_port, environment)
-        self.assertFalse([item for item in environment if item.startswith((b"NOTIFY_SOCKET=", b"WATCHDOG_"))])
+        self.assertEqual({item.split(b"=")[0].decode() for item in environment} & set(OF_THE_AGENT), set())
+        self.assertIn(b"LISTEN_FDNAMES=the engine's", environment)
         self.finish(agent)
 
     def test_arguments_stay_whole(self):

@@ -53,6 +53,7 @@ class Exits(AgentTest):
             self.assertEqual((exit["kind"], exit["value"]), ("signal", number), exit)
             name = re.search(rf"signal {number} \((\w+)\)", exit["text"])
             self.assertEqual(getattr(signal, name[1]) if name else None, number, exit["text"])  # 29: SIGIO or SIGPOLL
+        self.assertNotIn("the shim of the service ended unexpectedly", agent.stderr_text())
         self.finish(agent)
 
     def test_the_simulator_exits_by_a_signal(self):

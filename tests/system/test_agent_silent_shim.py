@@ -2,6 +2,8 @@
 """A shim that is stopped, or hangs, takes no orders: a stop is one all the same, and ends nobody else's processes."""
 
 import os
+import pathlib
+import re
 import signal
 
 from support import proc_tree
@@ -50,6 +52,8 @@ class SilentShim(AgentTest):
         shim, = agent.shims()
         os.kill(shim.pid, signal.SIGSTOP)
         self.finish(agent)
+        cgroup = re.search(r"cgroup=(\S+)", agent.stderr_text())[1].strip('"')
+        self.assertEqual(list(pathlib.Path(cgroup or ".").glob(f"infinilm-{agent.name}.*")), [])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/io/shim/leftovers.hpp"
+#include "agent/io/shim/run_cgroup.hpp"
 #include "common/io/proc_scan.hpp"
 
 namespace svc::agent {
@@ -64,7 +65,9 @@ asio::awaitable<bool> kill_run(RunIdentity run) {
     // Last, since by it the others are known.
     if (left.empty()) {
       signal_process(run.shim, SIGKILL);
-      if (!shim_lives(run)) co_return true;
+      // Its folder takes a moment to notice that it is empty.
+      const bool ended = !shim_lives(run);
+      if (ended && (run.cgroup.empty() || remove_cgroup(run.cgroup) || steady_now() >= end)) co_return true;
     }
     if (steady_now() >= end) co_return false;
     timer.expires_after(kLookAgain);

@@ -5,9 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -34,11 +36,19 @@ Error cannot_start(const char* step) {
   return io_failed("cannot start a shim", std::string(step) + ": " + std::generic_category().message(errno));
 }
 
+/// What a service manager tells one process, for no other: an engine that knows of it would answer for the agent.
+constexpr std::array<std::string_view, 6> kOfThisProcess{"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
+                                                         "LISTEN_PID",    "LISTEN_FDS",   "LISTEN_FDNAMES"};
+
+bool is_passed_on(std::string_view variable) {
+  const std::string_view name = variable.substr(0, variable.find('='));
+  return name != kRunMarker && std::find(kOfThisProcess.begin(), kOfThisProcess.end(), name) == kOfThisProcess.end();
+}
+
 std::vector<char*> environment_with(std::string& marker) {
   std::vector<char*> variables;
-  const std::string prefix = std::string(kRunMarker) + "=";
   for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
-    if (!std::string_view(*variable).starts_with(prefix)) variables.push_back(*variable);
+    if (is_passed_on(*variable)) variables.push_back(*variable);
   }
   if (!marker.empty()) variables.push_back(marker.data());
   variables.push_back(nullptr);

@@ -69,6 +69,11 @@ std::string oom_counter_of(std::string cgroup) {
 
 }  // namespace
 
+bool remove_cgroup(const std::string& path) {
+  remove_tree(path);
+  return ::access(path.c_str(), F_OK) != 0;
+}
+
 RunCgroup::RunCgroup(const std::string& parent, const std::string& name) {
   make(parent, name);
   oom_counter_ = oom_counter_of(path_.empty() ? own_cgroup() : path_);

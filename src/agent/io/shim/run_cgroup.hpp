@@ -37,4 +37,7 @@ class RunCgroup {
   std::string oom_counter_;
 };
 
+/// Of a run whose shim cannot do it any more. False: something is in it still.
+bool remove_cgroup(const std::string& path);
+
 }  // namespace svc::agent

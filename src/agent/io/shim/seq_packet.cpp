@@ -18,7 +18,9 @@ PacketResult receive_packet(int fd, std::string& message) {
       size = ::recv(fd, message.data(), message.size(), MSG_DONTWAIT);
       if (size == static_cast<ssize_t>(message.size())) return PacketResult::done;
     }
-    if (size < 0 && errno == EINTR) continue;
+    // ECONNRESET: the other side has closed without reading all that it was sent. The kernel says that once, and before
+    // it gives out the last messages of that side.
+    if (size < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
     return size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? PacketResult::not_now : PacketResult::ended;
   }
 }
