@@ -23,6 +23,13 @@ class Disk {
     hangs_ = yes;
     changed_.notify_all();
   }
+  /// While it hangs: one use is done all the same.
+  void answer_once() {
+    std::unique_lock lock(mutex_);
+    answers_ = 1;
+    changed_.notify_all();
+    changed_.wait_for(lock, 20s, [this] { return answers_ == 0; });
+  }
   /// On the writer's thread.
   void use(const std::string& text) {
     std::unique_lock lock(mutex_);
@@ -31,8 +38,9 @@ class Disk {
     takes_signals_ = takes_signals_ || sigismember(&blocked, SIGTERM) == 0 || sigismember(&blocked, SIGCHLD) == 0;
     ++waiting_;
     changed_.notify_all();
-    changed_.wait(lock, [this] { return !hangs_; });
+    changed_.wait(lock, [this] { return !hangs_ || answers_ > 0; });
     --waiting_;
+    answers_ = 0;
     text_ += text;
     changed_.notify_all();
   }
@@ -59,6 +67,7 @@ class Disk {
   bool hangs_ = false;
   bool takes_signals_ = false;
   int waiting_ = 0;
+  int answers_ = 0;
   std::string text_;
 };
 
@@ -145,6 +154,25 @@ TEST_F(LineWriterTest, SlowDisk_AsksForAPauseAndSaysWhenThereIsRoom) {
   EXPECT_TRUE(writer->finish(20s));
   EXPECT_GE(news.load(), 1);
   EXPECT_EQ(writer->lost(), 0U);
+}
+
+TEST_F(LineWriterTest, DiskThatNeverCatchesUp_IsNotWaitedForForEver) {
+  ASSERT_TRUE(writer->start());
+  disk->hang(true);
+  const TimePoint begun = steady_now();
+  add("written!\n");
+  ASSERT_TRUE(disk->wait_for_hang());
+  add("waiting!\n");
+  ASSERT_GE(writer->hold_until(), begun + LineWriter::kHoldFor);
+  const auto asks = [this] { return writer->hold_until() >= steady_now(); };
+  while (asks() && steady_now() < begun + 20s) {
+    disk->answer_once();
+    add("waiting!\n");
+  }
+  EXPECT_LE(writer->hold_until(), steady_now()) << "after 2 s of pauses the line is dropped instead";
+  EXPECT_GE(steady_now(), begun + LineWriter::kHoldInAll - LineWriter::kHoldFor);
+  disk->hang(false);
+  EXPECT_TRUE(writer->finish(20s));
 }
 
 TEST_F(LineWriterTest, Reopen_GivesTheResultOrSaysThatTheDiskIsSilent) {

@@ -36,6 +36,7 @@ struct LineWriter::State {
   std::uint64_t lost_in_sink = 0;
   bool failing = false;
   std::optional<TimePoint> busy_since;
+  std::optional<TimePoint> behind_since;  // crowded, and never empty since
   std::uint64_t reopens_wanted = 0, reopens_done = 0;
   std::optional<Error> reopen_failure;  // of the last one
   bool stopping = false;
@@ -57,6 +58,7 @@ bool LineWriter::start() {
 void LineWriter::add(std::size_t source, WallTime at, std::string_view line) {
   const std::lock_guard lock(state_->mutex);
   state_->queue.add(source, at, line);
+  if (!state_->behind_since && state_->queue.crowded()) state_->behind_since = steady_now();
 }
 
 void LineWriter::wake() { state_->wake.notify_one(); }
@@ -95,7 +97,8 @@ TimePoint LineWriter::stuck_at() const {
 TimePoint LineWriter::hold_until() const {
   const std::lock_guard lock(state_->mutex);
   if (!thread_.started() || !state_->queue.crowded()) return TimePoint::min();
-  return state_->busy_since.value_or(steady_now()) + kHoldFor;
+  const TimePoint now = steady_now();
+  return std::min(state_->busy_since.value_or(now) + kHoldFor, state_->behind_since.value_or(now) + kHoldInAll);
 }
 
 bool LineWriter::finish(Duration patience) {
@@ -150,6 +153,7 @@ void LineWriter::run(const std::shared_ptr<State>& state) {
     const bool was_stuck = away([&] { my.sink->write(*batch); });
     const bool crowded = my.queue.crowded();
     my.queue.written(*std::move(batch));
+    if (my.queue.empty()) my.behind_since.reset();
     const bool news = my.sink->lines_lost() != std::exchange(my.lost_in_sink, my.sink->lines_lost());
     my.failing = my.sink->failing();
     const bool room_again = crowded && !my.queue.crowded();

@@ -68,7 +68,8 @@ class LineWriter {
   [[nodiscard]] TimePoint stuck_at() const;
 
   /// Whoever can wait a little adds nothing until then, or until there are news: the disk works, and is slower than the
-  /// lines come. In the past: it need not wait; so too when the disk has been silent for kHoldFor.
+  /// lines come. In the past: it need not wait; so too when the disk has been silent for kHoldFor, or has been behind for
+  /// kHoldInAll.
   [[nodiscard]] TimePoint hold_until() const;
 
   /// Writes what waits and ends the thread, within `patience`; no line may be added after it. False: the disk did not
@@ -80,6 +81,8 @@ class LineWriter {
   static constexpr Duration kStuckAfter{std::chrono::seconds(5)};
   /// The longest pause for one piece of work of the disk.
   static constexpr Duration kHoldFor{std::chrono::milliseconds(200)};
+  /// From when lines came faster than the disk took them: then no more pauses until it has caught up.
+  static constexpr Duration kHoldInAll{std::chrono::seconds(2)};
 
  private:
   struct State;
