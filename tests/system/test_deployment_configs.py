@@ -127,6 +127,10 @@ class Sets(unittest.TestCase):
             port = read(folder / "registry_config.json")["registry"]["port"]
             self.assertTrue(read(folder / "router_config.json")["router"]["registry_url"].endswith(f":{port}"), folder)
 
+    def test_the_demo_keeps_conversations_at_their_cache(self):
+        router = read(CONFIGS / "demo/router_config.json")["router"]
+        self.assertEqual(router["load_balancing_method"], "prefix_aware")
+
     def test_the_three_files_of_old_keep_their_form(self):
         for name, form in SEED.items():
             with self.subTest(name):
@@ -162,14 +166,17 @@ class Documented(unittest.TestCase):
                 else:
                     self.assert_flat_file(document)
 
+    def agents_places(self):
+        """{"top" or "[TABLE]": the keys that the page has there}"""
+        lines = section(PAGE, "The file of the agent").splitlines()
+        found = (re.fullmatch(r"\| (?:`(\[\w+\])`|(top)) \| (.*) \|", line) for line in lines)
+        return {match[1] or match[2]: set(re.findall(r"`(\w+)`", match[3])) for match in found if match}
+
     def assert_flat_file(self, document):
-        places = {cells[0]: cells[1] for cells in rows(section(PAGE, "The file of the agent")) if len(cells) == 2}
-        tables = {name: set(re.findall(r"`(\w+)`", text)) for name, text in places.items()}
-        top = next(set(re.findall(r"`(\w+)`", line)) for line in section(PAGE, "The file of the agent").splitlines()
-                   if line.startswith("| top |"))
-        self.assert_known((key for key, value in document.items() if not isinstance(value, dict)), top, "top")
+        tables = self.agents_places()
+        self.assert_known((key for key, value in document.items() if not isinstance(value, dict)), tables["top"], "top")
         for table in (key for key, value in document.items() if isinstance(value, dict)):
-            self.assertIn(f"[{table}]", places)
+            self.assertIn(f"[{table}]", tables)
             if table == "agent":
                 self.assert_known(document[table], settings("agent"), table)
             elif table not in FREE:
@@ -183,6 +190,21 @@ class Documented(unittest.TestCase):
             arrays = re.findall(r"array<std::string_view, \d+> k\w*[Kk]eys?\w*\s*(?:=\s*)?\{([^}]*)\}", text)
             self.assertEqual(len(arrays), 1, source)
             self.assertEqual(set(re.findall(r'"(\w+)"', arrays[0])), cells_of(title, level), source)
+
+    def test_the_agents_tables_are_those_of_its_parser(self):
+        code = (SOURCE_DIR / "src/agent/core/settings_document.cpp").read_text(encoding="utf-8")
+
+        def names(array):
+            [text] = re.findall(rf"string_view(?:, \d+>)? {array}(?:\[\] = )?\{{([^}}]*)\}}", code)
+            return set(re.findall(r'"(\w+)"', text))
+
+        places = self.agents_places()
+        self.assertEqual(set(places) - {"top"}, {f"[{table}]" for table in names("kTables")})
+        self.assertEqual(places["top"], names("kTop"))
+        self.assertEqual(places["[babysitter]"], names("kBabysitter"))
+        backend = names("kBackend") | names("kModelPath") | names("kModel") | names("kConfigFile")
+        # `type` is the setting that the page calls by its other name.
+        self.assertEqual(places["[backend]"] - {"service_type"}, backend | {"type", "models"})
 
     def test_each_sample_is_in_the_list(self):
         text = (CONFIGS / "README.md").read_text(encoding="utf-8")

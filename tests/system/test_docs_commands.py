@@ -34,6 +34,8 @@ EXPECTED = {
         r'"health_status":"unhealthy"', r'"status":"draining"',
         r"(?m)^infinilm_registry_services 2$", r"/services/{name}/heartbeat", r"'gpu2' unregistered successfully",
         r"configuration is valid", r'"infinilm-gpu1"', r"service infinilm-rust-5001", r"service infinilm-gpu2"],
+    "docs/deployment.md": [r"\d+ checks, .* 0 bad", r"demo-gpu\d: ready: running", r"demo-gpu1\.log <==",
+                           r"nginx_distributed\.conf written: [12] instances?", r"registry: stopped"],
     "bench/README.md": [r'"completion_tokens":8'],
     "docs/router.md": [r'"id":"Qwen3-32B"', r'"object":"chat.completion"', r"sk-[0-9a-f]{48}\n[0-9a-f]{64}  -",
                        r'"object":"chat.completion"', r'"status":"healthy"'],
