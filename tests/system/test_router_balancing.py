@@ -2,6 +2,7 @@
 """Who gets the next request: each method through real requests, and /explain, which says it beforehand."""
 
 import collections
+import re
 import urllib.parse
 
 from support.case import main
@@ -280,6 +281,17 @@ class Balancing(RouterTest):
         self.assertEqual([unknown["upstream"], unknown["candidates"], unknown["reason"]],
                          [None, [], "no instance serves the model"])
         self.assertEqual(router.call("GET", "/explain?text_bytes=x").status, 400)
+
+    def test_answers_that_refuse_teach_no_speed(self):
+        router = self.balancer(self.start_sims(1), load_balancing_method="prefix_aware")
+
+        def rate():
+            return re.search(r"prefix_upstream_prefill_rate\{.*\} (.*)", router.call("GET", "/metrics").text)[1]
+        before = rate()
+        for number in range(5):
+            asked = {"model": MODEL, "stream": True, "prompt": f"{number} is a number. " * 2000}
+            self.assertEqual(router.call("POST", "/v1/unknown", json=asked).status, 404)
+        self.assertEqual(rate(), before)
 
 
 if __name__ == "__main__":

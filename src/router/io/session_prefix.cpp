@@ -70,7 +70,8 @@ void ClientSession::prompt_sent() {
 }
 
 void ClientSession::prompt_done() {
-  if (x_.prompt == nullptr || !x_.prompt->load) {
+  // A refusal comes before any work: an instance that fails fast would be learned as the fastest of all.
+  if (x_.prompt == nullptr || !x_.prompt->load || x_.status >= 300) {
     return;
   }
   auto& plane = thread_.plane();

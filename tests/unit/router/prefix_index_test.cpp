@@ -111,6 +111,37 @@ TEST(PrefixIndex, Memory_StaysInItsBounds) {
   EXPECT_EQ(matched(index, prompt(1, 4096), 1), 0U);
 }
 
+TEST(PrefixIndex, BlocksThatAllLanesHave_StayInTheBoundsToo) {
+  constexpr std::size_t kBytes = 1U << 20U;
+  PrefixIndex index(kBytes);
+  constexpr Lane kLanes = 64;
+  for (Lane lane = 0; lane < kLanes; ++lane) index.set_capacity(lane, 1ULL << 40U);
+  std::size_t most = 0;
+  for (unsigned seed = 0; seed < 500; ++seed) {
+    const auto shared = prompt(seed, 4096);
+    for (Lane lane = 0; lane < kLanes; ++lane) {
+      index.insert(lane, shared);
+      index.insert_answer(lane, shared.end_hash, 100);
+      most = std::max(most, index.bytes());
+      ASSERT_EQ(matched(index, shared, lane), 4096U);
+    }
+  }
+  EXPECT_LE(most, kBytes);
+  EXPECT_GT(index.entries(), 100U);
+}
+
+TEST(PrefixIndex, PromptLongerThanTheWholeIndex_KeepsItsBeginning) {
+  constexpr std::size_t kBytes = 1U << 20U;
+  PrefixIndex index(kBytes);
+  index.set_capacity(0, 1ULL << 40U);
+  for (unsigned seed = 0; seed < 4; ++seed) {
+    const auto huge = shape_of({{"user", text_of(16 * 30'000, seed)}}, 16);
+    index.insert(0, huge);
+    EXPECT_LE(index.bytes(), kBytes);
+    EXPECT_GT(matched(index, huge, 0), 16U * 200U);
+  }
+}
+
 TEST(PrefixIndex, PromptThatComesAgainAndAgain_DoesNotGrowIt) {
   PrefixIndex index(kPlenty);
   index.set_capacity(0, 1U << 20U);

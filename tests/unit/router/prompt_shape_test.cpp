@@ -53,6 +53,18 @@ TEST(PromptShape, WhatDiffersBefore_DiffersInEveryLaterBlock) {
   EXPECT_EQ(shared_blocks(base, shape_of({{"user", late}})), 2000U / 256U);
 }
 
+TEST(PromptShape, BytesOutsideOfAscii_AreCounted) {
+  for (std::size_t size = 0; size < 80; ++size) {
+    std::string text = text_of(size, 1);
+    for (std::size_t at = 0; at < size; at += 3) text[at] = '\xE4';
+    EXPECT_EQ(shape_of({{"user", text}}).other, (size + 2) / 3) << size;
+  }
+  for (const std::size_t size : {2015U, 2016U, 2017U, 4096U, 100'000U}) {
+    EXPECT_EQ(shape_of({{"user", std::string(size, '\xFF')}}).other, size);
+    EXPECT_EQ(shape_of({{"user", std::string(size, '\x7F')}}).other, 0U);
+  }
+}
+
 TEST(PromptShape, EmptyPrompt_HasNoBlocks) {
   EXPECT_TRUE(shape_of({}).blocks.empty());
   EXPECT_EQ(shape_of({}).end_hash, 0U);

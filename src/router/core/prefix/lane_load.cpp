@@ -35,8 +35,9 @@ bool LaneLoad::take_out(std::uint64_t id, TimePoint now, bool measured) {
   const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& w) { return w.id == id; });
   if (found == waiting_.end()) return false;
   if (measured) {
-    // Of one that came later and was answered before, nothing can be said about how long the engine worked on it.
-    if (found == waiting_.begin()) speed_.prefilled(found->burden.work, now - head_began());
+    // Of one that came later and was answered before, nothing can be said about how long the engine worked on it. Nor of
+    // one that does not stream: its answer's time is in it, and only those faster than expected are still here.
+    if (found == waiting_.begin() && found->burden.streams) speed_.prefilled(found->burden.work, now - head_began());
     last_begun_ = std::max(last_begun_, now);
   }
   work_ -= found->burden.work;

@@ -14,10 +14,13 @@ constexpr std::size_t kBytesPerUse = 16;
 }  // namespace
 
 PrefixIndex::PrefixIndex(std::size_t max_bytes) {
-  // Per place of the table: the entry, and at the highest load its uses, some of them stale.
-  constexpr auto kBytesPerPlace = sizeof(Entry) + static_cast<std::size_t>(kMostLoad * 1.5 * kBytesPerUse);
+  // Per place of the table: the entry, and at the highest load its uses, some of them stale, and a part of a node.
+  constexpr auto kBytesPerPlace = sizeof(Entry) + static_cast<std::size_t>(kMostLoad * 1.5 * kBytesPerUse) + 8;
   const std::size_t places = std::max(kFirstCapacity, std::bit_floor(max_bytes / kBytesPerPlace));
   max_entries_ = static_cast<std::size_t>(static_cast<double>(places) * kMostLoad) - 1;
+  const std::size_t beside = std::max(max_bytes, places * kBytesPerPlace) - places * sizeof(Entry);
+  max_uses_ = beside * 2 / 3 / kBytesPerUse;
+  max_nodes_ = beside / 3 / (2 * sizeof(Node));  // a vector grows by doubling
 }
 
 void PrefixIndex::set_capacity(Lane lane, std::uint64_t units) {
@@ -95,33 +98,34 @@ void PrefixIndex::use(Lane lane, std::uint64_t hash, std::uint32_t units) {
     ++state.blocks;
   }
   state.uses.push_back({hash, time_});
+  ++use_count_;
 }
 
 void PrefixIndex::insert(Lane lane, const PromptShape& prompt) {
   if (lane >= lanes_.size() || lanes_[lane].capacity == 0) return;
   auto& state = lanes_[lane];
+  // A prompt beyond the capacity: the engine keeps its beginning, as the end goes first.
+  std::size_t count = std::min(prompt.blocks.size(), std::min(max_entries_, std::min(max_uses_, max_nodes_)) / 4);
+  while (count > 0 && prompt.blocks[count - 1].end > state.capacity) --count;
+  make_room(count + 1);
   ++time_;
   if (prompt.key_hash != 0) use(lane, prompt.key_hash, 0);
-  // A prompt beyond the capacity: the engine keeps its beginning, as the end goes first.
-  std::size_t count = prompt.blocks.size();
-  while (count > 0 && prompt.blocks[count - 1].end > state.capacity) --count;
   for (std::size_t at = count; at-- > 0;) {
     if (at >= kAhead && !table_.empty()) __builtin_prefetch(&table_[home(prompt.blocks[at - kAhead].hash)], 1);
     const auto& block = prompt.blocks[at];
     use(lane, block.hash, block.end - (at == 0 ? 0 : prompt.blocks[at - 1].end));
   }
   shrink(state, lane);
-  make_room();
   compact(state, lane);
   collect(kCollectedAtOnce + 2 * count);
 }
 
 void PrefixIndex::insert_answer(Lane lane, std::uint64_t prompt_hash, std::uint32_t units) {
   if (lane >= lanes_.size() || lanes_[lane].capacity == 0 || prompt_hash == 0) return;
+  make_room(1);
   ++time_;
   use(lane, answer_marker(prompt_hash), units);
   shrink(lanes_[lane], lane);
-  make_room();
 }
 
 void PrefixIndex::shrink(LaneState& state, Lane lane) {
@@ -133,6 +137,7 @@ void PrefixIndex::shrink(LaneState& state, Lane lane) {
     fetch(kAhead);
     const Use oldest = state.uses.front();
     state.uses.pop_front();
+    --use_count_;
     if (std::uint32_t units = 0; drop_use(lane, oldest, units)) {
       state.units -= units;
       --state.blocks;
@@ -140,13 +145,17 @@ void PrefixIndex::shrink(LaneState& state, Lane lane) {
   }
 }
 
+bool PrefixIndex::has_room(std::size_t blocks) const {
+  return used_ + blocks <= max_entries_ && use_count_ + blocks <= max_uses_ && node_count_ + blocks <= max_nodes_;
+}
+
 /// For all of them together: what was used longest ago goes, whoever has it. Some at once, since it takes a look at every
 /// lane to know whose that is.
-void PrefixIndex::make_room() {
-  if (used_ < max_entries_) return;
-  const std::size_t target = max_entries_ - max_entries_ / 32;
-  collect(used_);
-  while (used_ > target) {
+void PrefixIndex::make_room(std::size_t blocks) {
+  if (has_room(blocks)) return;
+  blocks += std::min(max_entries_, std::min(max_uses_, max_nodes_)) / 32;
+  collect(use_count_);
+  while (!has_room(blocks)) {
     Lane victim = 0;
     std::uint64_t oldest = ~0ULL;
     for (Lane other = 0; other < lanes_.size(); ++other) {
@@ -160,6 +169,7 @@ void PrefixIndex::make_room() {
     while (!from.uses.empty() && from.uses.front().time == oldest) {
       const Use use = from.uses.front();
       from.uses.pop_front();
+      --use_count_;
       if (std::uint32_t units = 0; drop_use(victim, use, units)) {
         from.units -= units;
         --from.blocks;
@@ -179,6 +189,7 @@ void PrefixIndex::compact(LaneState& state, Lane lane) {
     each_holder(*entry, [&](Stamp holder) { is_last |= holder == stamp(lane, use.time); });
     if (is_last) last.push_back(use);
   }
+  use_count_ -= state.uses.size() - last.size();
   state.uses = std::move(last);
 }
 
@@ -189,16 +200,14 @@ void PrefixIndex::collect(std::size_t most) {
       std::uint32_t units = 0;
       drop_use(heap.lane, heap.uses.front(), units);
       heap.uses.pop_front();
+      --use_count_;
     }
     if (heap.uses.empty()) garbage_.pop_front();
   }
 }
 
 std::size_t PrefixIndex::bytes() const {
-  std::size_t uses = 0;
-  for (const auto& state : lanes_) uses += state.uses.size();
-  for (const auto& heap : garbage_) uses += heap.uses.size();
-  return table_.capacity() * sizeof(Entry) + nodes_.capacity() * sizeof(Node) + uses * kBytesPerUse +
+  return table_.capacity() * sizeof(Entry) + nodes_.capacity() * sizeof(Node) + use_count_ * kBytesPerUse +
          lanes_.capacity() * sizeof(LaneState) + reach_.capacity() * sizeof(Reach);
 }
 

@@ -112,7 +112,9 @@ class PrefixIndex {
   bool drop_use(Lane lane, const Use& use, std::uint32_t& units);
   void free_nodes(Entry& entry);
   void shrink(LaneState& state, Lane lane);
-  void make_room();
+  /// For `blocks` more.
+  void make_room(std::size_t blocks);
+  [[nodiscard]] bool has_room(std::size_t blocks) const;
   void compact(LaneState& state, Lane lane);
   void collect(std::size_t most);
   [[nodiscard]] bool advance(Stamp holder, std::uint32_t from, std::uint32_t to, std::uint64_t units);
@@ -123,6 +125,8 @@ class PrefixIndex {
   std::size_t used_ = 0;
   int shift_ = 64;
   std::size_t max_entries_;
+  std::size_t max_uses_, max_nodes_;  // where many lanes have the same blocks, these are most of the memory
+  std::size_t use_count_ = 0, node_count_ = 0;
   std::vector<LaneState> lanes_;
   std::deque<Garbage> garbage_;
   std::uint64_t time_ = 0;

@@ -66,6 +66,7 @@ void PrefixIndex::free_nodes(Entry& entry) {
     nodes_[node] = Node{};
     nodes_[node].next = free_node_;
     free_node_ = node;
+    --node_count_;
   }
 }
 
@@ -90,6 +91,7 @@ bool PrefixIndex::set_holder(Entry& entry, Lane lane, std::uint64_t time) {
     }
   }
   if (room == nullptr) {
+    ++node_count_;
     std::uint32_t node = free_node_;
     if (node != kNone) {
       free_node_ = nodes_[node].next;
