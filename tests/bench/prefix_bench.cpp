@@ -1,6 +1,7 @@
 // What prefix_aware costs a request: hashing its prompt, the choice, and, once it is sent, the index.
 #include <benchmark/benchmark.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -24,18 +25,22 @@ std::string text_of(std::size_t bytes, std::uint64_t seed) {
   return text;
 }
 
-PromptShape shape_of(const std::string& text) {
-  PromptShape shape;
-  PromptHasher hasher;
+void hash_into(const std::string& text, PromptHasher& hasher, PromptShape& shape) {
   hasher.begin("m", 256, shape);
   hasher.begin_message("user", false);
   hasher.add_text(text);
   hasher.end_message();
   hasher.end();
+}
+
+PromptShape shape_of(const std::string& text) {
+  PromptShape shape;
+  PromptHasher hasher;
+  hash_into(text, hasher, shape);
   return shape;
 }
 
-/// A policy whose caches are full, and prompts of which half are known.
+/// A policy whose caches are full, and prompts that were sent.
 struct Fleet {
   explicit Fleet(std::size_t count, std::uint64_t kv_tokens = 800'000) : policy(PrefixSettings{}) {
     for (Lane lane = 0; lane < count; ++lane) {
@@ -60,13 +65,9 @@ struct Fleet {
 void hash_prompt(benchmark::State& state) {
   const auto text = text_of(kPromptBytes, 1);
   PromptShape shape;
+  PromptHasher hasher;
   for (auto _ : state) {
-    PromptHasher hasher;
-    hasher.begin("m", 256, shape);
-    hasher.begin_message("user", false);
-    hasher.add_text(text);
-    hasher.end_message();
-    hasher.end();
+    hash_into(text, hasher, shape);
     benchmark::DoNotOptimize(shape.end_hash);
   }
 }
@@ -83,18 +84,32 @@ void choose(benchmark::State& state) {
 }
 BENCHMARK(choose)->Arg(4)->Arg(8)->Arg(16);
 
+/// All of it: hash, choice, and the index. Of each prompt the first half is known to an instance and the second half to
+/// none, and the caches are full: as many blocks go as come.
 void whole_request(benchmark::State& state) {
-  Fleet fleet(static_cast<std::size_t>(state.range(0)));
-  std::size_t turn = 0;
+  Fleet fleet(static_cast<std::size_t>(state.range(0)), 800'000);
+  std::vector<std::string> texts;
+  for (std::uint64_t seed = 0; seed < 8 * fleet.lanes.size(); ++seed) texts.push_back(text_of(kPromptBytes, seed));
+  PromptShape shape;
+  PromptHasher hasher;
+  std::uint64_t turn = 0;
+  double matched = 0;
   for (auto _ : state) {
-    const auto& shape = fleet.shapes[(turn += 7919) % fleet.shapes.size()];
+    auto& text = texts[(turn += 7) % texts.size()];
+    std::memcpy(text.data() + kPromptBytes / 2, &turn, sizeof(turn));
+    hash_into(text, hasher, shape);
     fleet.policy.appraise(fleet.policy.view(shape, "m"), fleet.lanes, {}, fleet.now, fleet.scores);
-    const auto lane = static_cast<Lane>(turn % fleet.lanes.size());
-    const auto ticket = fleet.policy.sent(lane, fleet.scores[lane], true, fleet.now);
+    auto best = static_cast<Lane>(turn % fleet.lanes.size());  // equals take turns
+    for (Lane lane = 0; lane < fleet.lanes.size(); ++lane) {
+      if (fleet.scores[lane].score < fleet.scores[best].score) best = lane;
+    }
+    matched += fleet.scores[best].matched;
+    const auto ticket = fleet.policy.sent(best, fleet.scores[best], true, fleet.now);
     fleet.policy.cached(ticket, shape);
     fleet.policy.first_byte(ticket, fleet.now);
     fleet.policy.ended(ticket, shape, "m", {.complete = true, .prompt_tokens = 12'000}, fleet.now);
   }
+  state.counters["matched_tokens"] = benchmark::Counter(matched, benchmark::Counter::kAvgIterations);
 }
 BENCHMARK(whole_request)->Arg(4)->Arg(8)->Arg(16);
 
@@ -111,25 +126,26 @@ void read_body(benchmark::State& state) {
 }
 BENCHMARK(read_body)->Arg(0)->Arg(1);
 
-/// Memory for a million blocks at 16 instances.
+/// Memory for a million blocks at 16 instances, of which each is in the cache of so many.
 void index_memory(benchmark::State& state) {
+  const auto holders = static_cast<std::size_t>(state.range(0));
   for (auto _ : state) {
     PrefixIndex index(std::size_t{4} << 30U);
-    for (Lane lane = 0; lane < 16; ++lane) index.set_capacity(lane, std::uint64_t{62'500} * 256);
+    for (Lane lane = 0; lane < 16; ++lane) index.set_capacity(lane, std::uint64_t{1'000'000} * 256);
     std::uint64_t seed = 0;
     std::size_t turn = 0;
     while (index.entries() < 999'000) {
-      const auto lane = static_cast<Lane>(turn++ % 16);
+      ++turn;
       PromptShape shape;
       std::uint32_t end = 0;
       for (int block = 0; block < 184; ++block) {
         shape.blocks.push_back({answer_marker(++seed), end += 256, 0});
       }
-      index.insert(lane, shape);
+      for (std::size_t at = 0; at < holders; ++at) index.insert(static_cast<Lane>((turn + at) % 16), shape);
     }
     state.counters["bytes_per_block"] = static_cast<double>(index.bytes()) / static_cast<double>(index.entries());
   }
 }
-BENCHMARK(index_memory)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(index_memory)->Arg(1)->Arg(2)->Arg(16)->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace

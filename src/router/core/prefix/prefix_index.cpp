@@ -7,7 +7,7 @@
 namespace svc::router {
 namespace {
 
-constexpr std::size_t kAhead = 8;             // entries asked of memory before they are needed
+constexpr std::size_t kAhead = 16;            // entries asked of memory before they are needed
 constexpr std::size_t kCollectedAtOnce = 64;  // forgotten uses that an insertion clears away
 constexpr std::size_t kBytesPerUse = 16;
 

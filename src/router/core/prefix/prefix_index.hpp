@@ -58,11 +58,11 @@ class PrefixIndex {
   using Stamp = std::uint64_t;  // lane in the upper 16 bits (plus 1), time of use in the lower 48; 0 = nobody
   static constexpr double kMostLoad = 0.75;
   static constexpr std::size_t kFirstCapacity = 1024;
-  static constexpr std::size_t kInline = 3;
+  static constexpr std::size_t kInline = 2;
   static constexpr std::size_t kPerNode = 7;
   static constexpr std::uint32_t kNone = 0xFFFF'FFFFU;
-  struct Entry {
-    std::uint64_t hash = 0;  // 0 = free
+  struct alignas(32) Entry {  // two in a line of the processor's cache, and none across two lines
+    std::uint64_t hash = 0;   // 0 = free
     Stamp holders[kInline] = {};
     std::uint32_t units = 0;
     std::uint32_t more = kNone;  // first node
