@@ -17,8 +17,9 @@ import page
 
 BEGIN, END = "<!-- proxy benchmark: begin -->", "<!-- proxy benchmark: end -->"
 PEERS = ("nginx", "haproxy")
-ORDER = ("direct", *PEERS, "router")
-NAMES = {"direct": "direct", "nginx": "nginx", "haproxy": "HAProxy", "router": "infinilm-router"}
+ORDER = ("direct", *PEERS, "router", "router-prefix")
+NAMES = {"direct": "direct", "nginx": "nginx", "haproxy": "HAProxy", "router": "infinilm-router",
+         "router-prefix": "infinilm-router, prefix_aware"}
 
 Work = collections.namedtuple("Work", "title unit cpu rate aim")
 REQUEST = ("request", "cpu_us_per_request", "requests_per_second")
@@ -37,6 +38,9 @@ WORKS = {
     "cancel": Work("200 streams, left by the client after 5 chunks", "stream", "cpu_us_per_request",
                    "requests_per_second", 1.0),
     "threads": Work("Unary, 1 KiB request, 2 threads on 2 cores, 128 connections", *REQUEST, None),
+    "prefix-1k": Work("Price of prefix_aware: 1 KiB request, no two prompts alike, 64 connections", *REQUEST, None),
+    "prefix-64k": Work("Price of prefix_aware: 64 KiB request, no two prompts alike, 16 connections", *REQUEST, None),
+    "prefix-512k": Work("Price of prefix_aware: 512 KiB request, no two prompts alike, 16 connections", *REQUEST, None),
 }
 RSS_AIM_KIB = 12
 NOBODY_AIM = 0.1
@@ -86,7 +90,9 @@ def spread(reports, key):
 
 
 def best_peer(by_proxy, *path):
-    values = [middle(by_proxy.get(peer), *path) for peer in PEERS]
+    """What the others are compared with: the better of the peers; round_robin beside prefix_aware."""
+    peers = ("router",) if "router-prefix" in by_proxy else PEERS
+    values = [middle(by_proxy.get(peer), *path) for peer in peers]
     return min((value for value in values if value is not None), default=None)
 
 
@@ -100,7 +106,8 @@ def trouble(reports):
 def work_rows(name, by_proxy):
     work = WORKS[name]
     chunks = work.unit == "chunk"
-    head = [name, f"CPU µs per {work.unit}", "± %", "against the better peer", f"{work.unit}s per second",
+    against = "against round_robin" if "router-prefix" in by_proxy else "against the better peer"
+    head = [name, f"CPU µs per {work.unit}", "± %", against, f"{work.unit}s per second",
             "p50 / p99 µs", "added to direct", "kernel"]
     head += ["merged"] if chunks else []
     head += {"hold": ["RSS / PSS per stream, KiB"], "cancel": ["for nobody, chunks per stream"]}.get(name, [])

@@ -13,7 +13,8 @@ A program that is missing is left out with a note. Exit code 0 says that every s
   --only WORK         only this work; repeatable, or a list with commas. There are:
                       unary-1k unary-1k-rate unary-64k unary-512k unary-512k-blind sse-flood sse-dense sse-rate hold
                       cancel threads (unary-512k-blind: the router with --inspect-bodies=false; threads: only when
-                      asked for, or with four cores or more)
+                      asked for, or with four cores or more) prefix-1k prefix-64k prefix-512k (the router alone,
+                      prefix_aware beside round_robin, with prompts that have nothing in common)
   --proxies LIST      direct,nginx,haproxy,router (default)
   --rounds N          default 5
   --seconds N         measured in each run, default 5
@@ -63,7 +64,8 @@ done
 cores=$(nproc)
 ((cores >= 2)) || die "two cores are needed: one for the proxy, one for the load"
 if [[ ${#works[@]} -eq 0 ]]; then
-  works=(unary-1k unary-1k-rate unary-64k unary-512k unary-512k-blind sse-flood sse-dense sse-rate hold cancel)
+  works=(unary-1k unary-1k-rate unary-64k unary-512k unary-512k-blind sse-flood sse-dense sse-rate hold cancel
+    prefix-1k prefix-64k prefix-512k)
   ((cores < 4)) || works+=(threads)
 fi
 if [[ -z $bin ]]; then
@@ -196,11 +198,13 @@ start_proxy() {
       fill haproxy.conf.in >"$work/haproxy.conf"
       taskset -c "$proxy_cores" haproxy -f "$work/haproxy.conf" >"$work/haproxy.out" 2>&1 &
       ;;
-    router)
+    router | router-prefix)
+      local method=round_robin
+      [[ $1 == router ]] || method=prefix_aware
       services_json >"$work/services.json"
       (cd "$work" && exec taskset -c "$proxy_cores" "$bin/infinilm-router" --router-port "$port" \
         --static-services "$work/services.json" --threads "$threads" --access-log off --port-file "$work/router.port" \
-        "${work_args[@]}" "${router_args[@]}") >"$work/router.out" 2>&1 &
+        --load-balancing-method "$method" "${work_args[@]}" "${router_args[@]}") >"$work/$1.out" 2>&1 &
       ;;
   esac
   proxy_pid=$!
@@ -221,6 +225,7 @@ declare -A sim_flags=(
   [unary-64k]="--answer-bytes 600" [unary-512k]="--answer-bytes 600" [unary-512k-blind]="--answer-bytes 600"
   [sse-flood]="--chunk-bytes 200 --merge 1" [sse-dense]="--chunk-bytes 200 --decode-us 2500"
   [sse-rate]="--chunk-bytes 200 --decode-us 20000"
+  [prefix-1k]="--answer-bytes 600" [prefix-64k]="--answer-bytes 600" [prefix-512k]="--answer-bytes 600"
   [hold]="--chunk-bytes 200 --decode-us 1000000" [cancel]="--chunk-bytes 200 --decode-us 20000"
 )
 declare -A loads=(
@@ -230,6 +235,9 @@ declare -A loads=(
   [unary-64k]="unary --connections 16 --body-bytes 65536"
   [unary-512k]="unary --connections 16 --body-bytes 524288"
   [unary-512k-blind]="unary --connections 16 --body-bytes 524288"
+  [prefix-1k]="unary --connections 64 --body-bytes 1024 --distinct"
+  [prefix-64k]="unary --connections 16 --body-bytes 65536 --distinct"
+  [prefix-512k]="unary --connections 16 --body-bytes 524288 --distinct"
   [sse-flood]="sse --streams 200 --tokens 1000"
   [sse-dense]="sse --streams 200 --tokens 1000 --ramp $ramp"
   [sse-rate]="sse --streams 1000 --tokens 250 --ramp $ramp"
@@ -270,11 +278,16 @@ for name in "${works[@]}"; do
   [[ ${loads[$name]} != unary* ]] || default_buffering=on,off
   IFS=, read -r buffering request_buffering <<<"${nginx_buffering:-$default_buffering}"
   read -ra flags <<<"${sim_flags[$name]}"
+  turns=("${present[@]}")
+  if [[ $name == prefix-* ]]; then
+    [[ " ${present[*]} " == *" router "* ]] || continue
+    turns=(router router-prefix)
+  fi
   start_sims "${flags[@]}"
   for ((round = 0; round < rounds; round++)); do
     say "$name, round $((round + 1)) of $rounds" >&2
-    for ((turn = 0; turn < ${#present[@]}; turn++)); do
-      measure "$name" "$((round + 1))" "${present[(turn + round) % ${#present[@]}]}"
+    for ((turn = 0; turn < ${#turns[@]}; turn++)); do
+      measure "$name" "$((round + 1))" "${turns[(turn + round) % ${#turns[@]}]}"
     done
   done
   end_sims

@@ -81,6 +81,9 @@ void Client::on_io(IoEvents events) {
 }
 
 void Client::write() {
+  if (written_ == 0 && request_ == &shared_.request()) {
+    shared_.number_next_request();
+  }
   while (written_ < request_->size()) {
     const auto sent = ::send(fd_, request_->data() + written_, request_->size() - written_, MSG_NOSIGNAL);
     if (sent < 0) {

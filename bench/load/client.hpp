@@ -22,17 +22,29 @@ struct Shared {
   const Options& options;
   EventLoop& loop;
   Tally& tally;
-  const std::string request;                           ///< sent by all
   std::string buffer = std::string(256 * 1024, '\0');  ///< for one read
 
   /// The client's exchange is over, however it went. It may begin the next one.
   virtual void on_idle(Client& client) = 0;
 
   Shared(const Options& options_in, EventLoop& loop_in, Tally& tally_in)
-      : options(options_in), loop(loop_in), tally(tally_in), request(make_request(options_in)) {}
+      : options(options_in), loop(loop_in), tally(tally_in), request_(make_request(options_in)) {}
+
+  /// What the clients send: all the same bytes, but for the number.
+  [[nodiscard]] const std::string& request() const { return request_; }
+  /// Before the first byte of it is sent. Others that are still sending are beyond the number.
+  void number_next_request() {
+    if (options.distinct) {
+      number_request(request_, ++requests_);
+    }
+  }
 
  protected:
   ~Shared() = default;
+
+ private:
+  std::string request_;
+  std::uint64_t requests_ = 0;
 };
 
 /// How an exchange went.
@@ -51,7 +63,7 @@ class Client final : public IoHandler, private BodySink {
   Client& operator=(const Client&) = delete;
 
   /// Only when idle. `due`: when the exchange should have begun; its time counts from there.
-  void begin(TimePoint due) { begin(due, shared_.request, shared_.options.tokens); }
+  void begin(TimePoint due) { begin(due, shared_.request(), shared_.options.tokens); }
   /// With a request of its own, which stays valid until the exchange is over, for a stream of so many tokens.
   void begin(TimePoint due, const std::string& request, std::size_t tokens);
   /// Closes the connection; an exchange that is going on is neither finished nor failed.

@@ -49,6 +49,7 @@ void add_common(CLI::App& app, Options& options) {
   app.add_option("--path", options.path, "Path of the request")->capture_default_str();
   app.add_option("--model", options.model, "Model that is asked for")->capture_default_str();
   add_count(app, "--body-bytes", options.body_bytes, "Size of each request's body");
+  app.add_flag("--distinct", options.distinct, "No two requests begin with the same text: nothing is in any cache");
   app.add_option("--rate", options.rate, "Open loop: requests or streams per second; 0 = closed loop")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();

@@ -9,10 +9,15 @@ constexpr std::string_view kProse =
     "The instance that was chosen holds the request until its first token is there; \\\"later\\\" ones follow one by "
     "one.\\nWhat the user wrote is of no concern to it. ";
 constexpr std::size_t kMessageBytes = 4096;  // long bodies are conversations, not one message
+constexpr std::string_view kBeginning = R"({"messages":[{"role":"user","content":")";
+constexpr std::size_t kDigits = 12;
 
-std::string messages_of(std::size_t bytes) {
-  std::string text = R"({"messages":[{"role":"user","content":")";
+std::string messages_of(std::size_t bytes, bool numbered) {
+  std::string text(kBeginning);
   std::size_t message_start = text.size();
+  if (numbered) {
+    text.append(kDigits, '0').append(" ");
+  }
   bool from_user = true;
   while (text.size() < bytes) {
     if (text.size() - message_start > kMessageBytes && bytes - text.size() > 200) {
@@ -54,8 +59,15 @@ std::string make_request(const Options& options) {
                      R"(,"temperature":0.7,"stream":)" + (options.streaming() ? "true}" : "false}");
   constexpr std::size_t kClosing = 3;  // the end of the last message
   const auto wanted = options.body_bytes - std::min(options.body_bytes, tail.size() + kClosing);
-  const std::string body = messages_of(wanted) + tail;
+  const std::string body = messages_of(wanted, options.distinct) + tail;
   return wrap_request(options, body);
+}
+
+void number_request(std::string& request, std::uint64_t number) {
+  const std::size_t place = request.find(kBeginning) + kBeginning.size();
+  for (std::size_t digit = kDigits; digit > 0; --digit, number /= 10) {
+    request[place + digit - 1] = static_cast<char>('0' + number % 10);
+  }
 }
 
 }  // namespace svc::load

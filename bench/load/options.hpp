@@ -30,6 +30,7 @@ struct Options {
 
   std::size_t clients = 64;       ///< connections, and requests or streams at a time at most
   std::size_t body_bytes = 1024;  ///< of each request, exactly
+  bool distinct = false;          ///< no two requests have the beginning of their text in common
   std::size_t tokens = 100;       ///< asked of each stream (max_tokens), and counted
   std::size_t cancel_after = 5;   ///< cancel: chunks
 
@@ -49,5 +50,7 @@ std::string wrap_request(const Options& options, std::string_view body, std::str
 /// The request that every client sends, head and body: a chat completion request of options.body_bytes, the model after
 /// the messages, as the OpenAI libraries write it.
 std::string make_request(const Options& options);
+/// Makes the text of a request of make_request begin with this number; options.distinct must have been on then.
+void number_request(std::string& request, std::uint64_t number);
 
 }  // namespace svc::load

@@ -104,8 +104,10 @@ TEST_F(RouterOwnPagesTest, Stats_NumbersOfRequests) {
   series.failures[static_cast<std::size_t>(FailureReason::upstream_reset)].add();
   series.failures[static_cast<std::size_t>(FailureReason::client_gone)].add();
   for (int i = 0; i < 3; ++i) series.first_byte.observe(3ms);
+  series.between_chunks.observe(20ms);
   series.whole.observe(100ms);
   series.completion_tokens.add(11);
+  thread_stats_.queue_time.observe(2s);
   thread_stats_.requests.add(5);
   thread_stats_.refusals[static_cast<std::size_t>(FailureReason::queue_full)].add(2);
   live("a").in_flight = 1;
@@ -127,6 +129,9 @@ TEST_F(RouterOwnPagesTest, Stats_NumbersOfRequests) {
   EXPECT_EQ(a.at("response_time"), 0.1);
   EXPECT_GT(a.at("ttft_seconds").at("p50"), 0.001);
   EXPECT_LE(a.at("ttft_seconds").at("p95"), 0.004);
+  EXPECT_NEAR(a.at("itl_seconds").at("p50"), 0.02, 0.02);
+  EXPECT_GT(a.at("itl_seconds").at("p50"), 0.005);
+  EXPECT_GT(page.at("queues").at("queue_seconds").at("p95"), 1);
   EXPECT_TRUE(a.at("last_check").is_string());
   live("a").in_flight = 0;
 }

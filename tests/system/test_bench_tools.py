@@ -7,6 +7,7 @@ import socket
 import subprocess
 import unittest
 
+from support import http_wire
 from support.case import SystemTest, main
 from support.registry_process import BIN_DIR
 from support.waiting import patience, wait_until
@@ -90,6 +91,18 @@ class BenchTools(SystemTest):
                 self.assertEqual(body["messages"][0]["role"], "user")
                 # Nothing was answered: the end of its patience, and that is no success.
                 self.assertEqual((bench.returncode, report["errors"]), (1, {"timeout": 1}))
+
+    def test_distinct_requests_have_no_beginning_in_common(self):
+        port, _ = self.start_sim("--record=8", "--record-body=300")
+        for size in (64, 1024):
+            http_wire.call(port, "DELETE", "/sim/requests")
+            self.bench("unary", "--port", port, "--connections", 2, "--body-bytes", size, "--distinct", "--warmup", 0,
+                       "--requests", 6)
+            requests = http_wire.call(port, "GET", "/sim/requests").json()["requests"]
+            texts = [request["body"].split('"content":"')[1] for request in requests]
+            self.assertGreaterEqual(len(texts), 6)
+            self.assertEqual(len({text[:12] for text in texts}), len(texts), texts)
+            self.assertEqual(len({text[12:] for text in texts}), 1, "alike but for that")
 
     def test_sse_checks_each_chunk(self):
         report = self.run_mode("sse", "--streams", 10, "--tokens", 50, "--requests", 40,
@@ -197,6 +210,20 @@ class Table(SystemTest):
         self.assertIn("CPU at most 0.95 x the better peer: met; p99 at most theirs: met.", text)
         self.assertIn("Not measured: Unary, 1 KiB request, 2 threads on 2 cores", text)
         self.assertNotIn("old", text)
+
+    def test_the_price_of_prefix_aware_is_told_against_round_robin(self):
+        source = pathlib.Path(__file__).resolve().parents[2]
+        report = {"requests_per_second": 1000, "requests": 1000, "latency": {"p50_us": 10.0, "p99_us": 20.0},
+                  "total": {"failed": 0}, "cpu_kernel_share": 0.8}
+        self.write("results.jsonl", "".join(
+            json.dumps({"work": "prefix-64k", "proxy": proxy, "round": 1, "report": {**report, "cpu_us_per_request": cpu}})
+            + "\n" for proxy, cpu in (("router", 50.0), ("router-prefix", 75.0))))
+        self.write("facts", "cores=2\nrounds=1\nseconds=1\nnginx=\nhaproxy=\ncommit=\nload=0.1\n")
+        done = subprocess.run(["python3", str(source / "bench" / "proxy_table.py"), str(self.folder)], check=True,
+                              stdout=subprocess.PIPE, text=True, timeout=patience(30))
+        self.assertIn("against round_robin", done.stdout)
+        self.assertIn("| infinilm-router, prefix_aware | 75.00 | - | 1.50 x |", done.stdout)
+        self.assertNotIn("better peer", done.stdout)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ QUANTILES = {"p50": float, "p95": float}
 INSTANCE_STATS = INSTANCE | {
     "last_check": (None, str), "checks_good": int, "checks_bad": int, "backup": bool, "static": bool,
     "max_concurrency": int, "slow_start_share": float, "ejections": int, "answers": dict, "failures": dict,
-    "ttft_seconds": QUANTILES, "total_seconds": QUANTILES, "prompt_tokens": int, "cached_tokens": int,
+    "ttft_seconds": QUANTILES, "itl_seconds": QUANTILES, "total_seconds": QUANTILES, "prompt_tokens": int, "cached_tokens": int,
     "completion_tokens": int, "bytes_to_clients": int, "addresses": [str], "last_error?": str, "error?": str}
 TOTALS = {name: int for name in (
     "requests", "own_requests", "attempts", "retries", "retries_denied", "requests_active", "connections_open",
@@ -52,7 +52,8 @@ TOTALS = {name: int for name in (
     "backup_picks", "clients_gone", "buffered_bytes")} | {"refusals": dict}
 ROUTER_STATS = {"total_services": int, "healthy_services": int, "registry_url": (None, str),
                 "services": [INSTANCE_STATS], "timestamp": str, "uptime": float, "view_revision": int,
-                "totals": TOTALS, "queues": {"waiting": int, "max_waiting": int, "by_model": dict},
+                "totals": TOTALS, "queues": {"waiting": int, "max_waiting": int, "by_model": dict,
+                                                       "queue_seconds": QUANTILES},
                 "registry": (None, dict)}
 CANDIDATE = {"name": str, "url": str, "state": str, "usable": bool, "in_flight": int, "max_concurrency": int,
              "weight": int, "slow_start_share": float, "backup": bool, "cache_type": str, "models": [str]}

@@ -191,8 +191,8 @@ class OwnPages(RouterTest):
         self.assertEqual(self.assert_page(router.call("GET", "/v1/models")), body)
         for name in ("zeta", "alpha"):
             self.assertEqual(self.assert_page(router.call("GET", f"/v1/models/{name}")), found[name])
-        for name in ("gone", "%00"):
-            self.assert_openai_error(router.call("GET", f"/v1/models/{name}"), 404, "model_not_found")
+        self.assert_openai_error(router.call("GET", "/v1/models/gone"), 503, "no_ready_instance")
+        self.assert_openai_error(router.call("GET", "/v1/models/%00"), 404, "model_not_found")
 
     def test_a_model_with_a_slash_in_its_id_is_found_plain_and_encoded(self):
         sim, = self.start_sims(1)
@@ -259,11 +259,16 @@ class Models(RouterTest):
         error = self.assert_openai_error(response, 503, "no_ready_instance")
         self.assertIn("No healthy services available for model 'm'", error["message"])
         self.assertGreater(int(response.header("Retry-After")), 0)
+        page = router.call("GET", "/v1/models/m")
+        self.assert_openai_error(page, 503, "no_ready_instance")
+        self.assertGreater(int(page.header("Retry-After")), 0)
+        self.assert_openai_error(router.call("GET", "/v1/models/nobody"), 404, "model_not_found")
         self.assertEqual(router.chat().status, 200)
 
     def test_nothing_known_yet_is_503_with_retry_after(self):
         router = self.start_router(registry="http://127.0.0.1:9")
-        for response, code in ((router.chat(), "view_not_ready"), (router.call("GET", "/v1/a"), "view_not_ready")):
+        for response, code in ((router.chat(), "view_not_ready"), (router.call("GET", "/v1/a"), "view_not_ready"),
+                               (router.call("GET", "/v1/models/m"), "view_not_ready")):
             self.assert_openai_error(response, 503, code)
             self.assertGreater(int(response.header("Retry-After")), 0)
         self.assertEqual(router.call("GET", "/ready").status, 503)

@@ -172,6 +172,18 @@ class Hung(RouterTest):
         self.assertEqual(sum(sim.stats()["generations"] + sim.stats()["waiting"] for sim in sims), 1)
         self.assertEqual(router.totals()["retries"], 0)
 
+    def test_p5_a_first_byte_later_than_its_own_limit_comes_from_another_instance(self):
+        sims = self.start_sims(2)
+        router = self.start_router(sims, config={"proxy_first_byte_timeout": "2s", "hung_timeout": 0})
+        sims[0].fault("hang")
+        for _ in range(2):  # one of them at least comes to the one that hangs
+            answer = router.chat()
+            self.assertEqual((answer.status, answer.header("x-sim-name")), (200, "sim-1"))
+        retries = router.totals()["retries"]
+        self.assertGreater(retries, 0)
+        self.assertEqual(router.service("sim-0")["failures"], {"upstream_timeout": retries})
+        router.wait_idle()
+
 
 if __name__ == "__main__":
     main()

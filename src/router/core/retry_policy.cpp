@@ -64,9 +64,11 @@ bool may_repeat(const FailedAttempt& attempt, Kind kind, const RetrySettings& se
     // What has begun to answer has done at least some of the work.
     case Kind::died: return settings.resend_post && attempt.phase != AttemptPhase::answering;
     case Kind::hung: return settings.on_hung;
+    case Kind::misbehaved:
+      return settings.on_late && settings.resend_post && attempt.reason == FailureReason::upstream_timeout &&
+             attempt.phase != AttemptPhase::answering;
     case Kind::never:
-    case Kind::no_contact:
-    case Kind::misbehaved: return false;
+    case Kind::no_contact: return false;
   }
   return false;
 }

@@ -22,6 +22,7 @@ struct RetrySettings {
   bool resend_post = true;      ///< a POST whose instance died before answering is sent again elsewhere
   bool on_503 = true;           ///< an answer of 503 counts as "not processed" while others are left
   bool on_hung = true;          ///< take requests that wait back from an instance that is declared hung
+  bool on_late = false;         ///< silence before the first byte has a deadline of its own: then as a death
   double budget_share = 0.2;    ///< retries over requests, of the last ten seconds
   unsigned budget_minimum = 3;  ///< retries a second that are always allowed
 };
@@ -41,7 +42,7 @@ enum class RetryVerdict : std::uint8_t {
   elsewhere,   ///< on another upstream, if the budget allows it
 };
 /// Idempotent methods (RFC 9110) may go elsewhere after any failure of the upstream, POST after a death (resend_post)
-/// or a hang (on_hung) but not after silence or a malformed answer, other methods only when nothing was sent. An answer
+/// or a hang (on_hung) but not after silence (unless on_late) or a malformed answer, other methods only when nothing was sent. An answer
 /// of the upstream is judged with reason none and its status.
 [[nodiscard]] RetryVerdict judge_retry(const FailedAttempt& attempt, const RetrySettings& settings);
 

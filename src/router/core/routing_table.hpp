@@ -70,7 +70,7 @@ struct Group {
 class RoutingTable {
  public:
   /// `previous` (may be null): rings of unchanged membership and positions of rotations are taken over from it.
-  /// `view_known`: false until anything was learned of any instance (neither registry, nor snapshot, nor static).
+  /// `view_known`: false as long as models may exist that nobody here has heard of; see Fleet::known.
   static std::shared_ptr<const RoutingTable> build(std::vector<Upstream> upstreams, const BalancingSettings& settings,
                                                    TimePoint now, std::uint64_t revision, bool view_known,
                                                    const RoutingTable* previous);

@@ -1,5 +1,6 @@
 #include "router/io/own_pages.hpp"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -14,9 +15,20 @@ namespace svc::router {
 namespace {
 
 constexpr std::string_view kModelPrefix = "/v1/models/";
+constexpr std::string_view kRetryAfter = "Retry-After: 1\r\n";
 constexpr std::string_view kAllowed = "Allow: GET, HEAD, OPTIONS\r\n";
 constexpr std::array<std::string_view, 9> kPaths = {"/health", "/status",    "/ready",   "/services", "/stats",
                                                     "/models", "/v1/models", "/metrics", "/explain"};
+
+/// Some instance states the model, whatever its own state.
+bool is_stated(const RoutingTable& table, std::string_view model) {
+  const auto name = table.served_name(model);
+  const auto& upstreams = table.upstreams();
+  return std::any_of(upstreams.begin(), upstreams.end(), [&](const Upstream& upstream) {
+    const auto& models = upstream.spec.models;
+    return std::find(models.begin(), models.end(), name) != models.end();
+  });
+}
 
 bool in_panic(const ControlView& view) {
   const Group* all = view.table->find("");
@@ -136,6 +148,17 @@ OwnAnswer OwnPages::model(std::string_view encoded_id, const ControlView& view) 
       answer.body = entry.json;
       return answer;
     }
+  }
+  // As for a request to the model: what may be there in a moment is not denied.
+  const RoutingTable& table = *view.table;
+  const bool unknown = !table.view_known() || table.upstreams().empty();
+  if (id && (unknown || is_stated(table, *id))) {
+    answer.status = 503;
+    answer.extra_fields = kRetryAfter;
+    answer.body = unknown ? openai_error(FailureReason::view_not_ready, "it is not known yet which instances there are")
+                          : openai_error(FailureReason::no_ready_instance,
+                                         "No healthy services available for model '" + *id + "'");
+    return answer;
   }
   answer.status = 404;
   answer.body = openai_error(FailureReason::model_not_found,

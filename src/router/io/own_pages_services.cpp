@@ -80,6 +80,7 @@ void add_details(ordered_json& json, const Upstream& upstream, const SeriesSum& 
   json["answers"] = std::move(answers);
   json["failures"] = reasons_json(sum.failures);
   json["ttft_seconds"] = times_json(sum.first_byte);
+  json["itl_seconds"] = times_json(sum.between_chunks);
   json["total_seconds"] = times_json(sum.whole);
   json["prompt_tokens"] = sum.prompt_tokens;
   json["cached_tokens"] = sum.cached_tokens;
@@ -109,7 +110,7 @@ ordered_json totals_json(const ThreadSum& sum) {
           {"refusals", reasons_json(sum.refusals)}};
 }
 
-ordered_json queues_json(const ControlView& view) {
+ordered_json queues_json(const ControlView& view, const TimeSum& waited) {
   std::set<std::string> models{""};
   for (const auto& upstream : view.table->upstreams())
     models.insert(upstream.spec.models.begin(), upstream.spec.models.end());
@@ -119,7 +120,8 @@ ordered_json queues_json(const ControlView& view) {
   }
   return {{"waiting", view.queues->waiting_in_all()},
           {"max_waiting", view.queues->settings().max_waiting},
-          {"by_model", std::move(by_model)}};
+          {"by_model", std::move(by_model)},
+          {"queue_seconds", times_json(waited)}};
 }
 
 }  // namespace
@@ -147,6 +149,9 @@ OwnAnswer OwnPages::stats(const ControlView& view) const {
                         {"polls", discovery.polls},          {"watch_events", discovery.watch_events},
                         {"resyncs", discovery.resyncs},      {"errors", discovery.errors},
                         {"unreadable", discovery.unreadable}};
+  registry["view_age_seconds"] = nullptr;
+  if (discovery.view_age) registry["view_age_seconds"] = rounded_seconds(*discovery.view_age);
+  const ThreadSum sum = sum_threads(view.threads);
   ordered_json json{{"total_services", counts.all},
                     {"healthy_services", counts.usable},
                     {"registry_url", registry_url_json(view)},
@@ -154,8 +159,8 @@ OwnAnswer OwnPages::stats(const ControlView& view) const {
                     {"timestamp", iso8601(wall_now())},
                     {"uptime", rounded_seconds(view.now - view.started)},
                     {"view_revision", view.table->revision()},
-                    {"totals", totals_json(sum_threads(view.threads))},
-                    {"queues", queues_json(view)},
+                    {"totals", totals_json(sum)},
+                    {"queues", queues_json(view, sum.queue_time)},
                     {"registry", std::move(registry)}};
   return json_answer(json);
 }

@@ -114,6 +114,17 @@ TEST(RetryPolicy, Switches_TurnRepeatingOff) {
   EXPECT_EQ(judge_retry(attempt_of(Reason::upstream_hung, Phase::connecting, "GET"), settings), kElse);
 }
 
+TEST(RetryPolicy, LateFirstByte_GoesElsewhereWhereItHasADeadlineOfItsOwn) {
+  RetrySettings settings;
+  settings.on_late = true;
+  EXPECT_EQ(judge_retry(attempt_of(Reason::upstream_timeout, Phase::waiting, "POST"), settings), kElse);
+  EXPECT_EQ(judge_retry(attempt_of(Reason::upstream_timeout, Phase::answering, "POST"), settings), kNo);
+  EXPECT_EQ(judge_retry(attempt_of(Reason::upstream_timeout, Phase::waiting, "PATCH"), settings), kNo);
+  EXPECT_EQ(judge_retry(attempt_of(Reason::upstream_protocol_error, Phase::answering, "POST"), settings), kNo);
+  settings.resend_post = false;
+  EXPECT_EQ(judge_retry(attempt_of(Reason::upstream_timeout, Phase::waiting, "POST"), settings), kNo);
+}
+
 TEST(RetryPolicy, MaxRetries_Ends) {
   auto attempt = attempt_of(Reason::upstream_connect_failed, Phase::connecting, "GET");
   attempt.retries_before = 1;
