@@ -1,9 +1,10 @@
-# add_svc_test(<name> SOURCES <file>... LABELS <label>... [DEPENDS <target>...])
+# add_svc_test(<name> SOURCES <file>... LABELS <label>... [DEPENDS <target>...] [SHARDS <n>])
 #
 # One GoogleTest binary and one ctest entry for it: starting a process per case would cost more than most cases do.
-# Run `build/<preset>/bin/<name> --gtest_filter=...` for a single case.
+# With SHARDS, that many entries, <name>_1 and so on, each with a part of the cases. Run
+# `build/<preset>/bin/<name> --gtest_filter=...` for a single case.
 function(add_svc_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LABELS;DEPENDS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SHARDS" "SOURCES;LABELS;DEPENDS")
   add_executable(${name} ${arg_SOURCES})
   svc_set_warnings(${name})
   svc_precompile_test(${name})
@@ -16,8 +17,18 @@ function(add_svc_test name)
     endif()
   endforeach()
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gmock_main GTest::gmock GTest::gtest)
-  add_test(NAME ${name} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
-  svc_test_properties(${name} LABELS ${arg_LABELS})
+  if(NOT arg_SHARDS)
+    add_test(NAME ${name} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+    svc_test_properties(${name} LABELS ${arg_LABELS})
+  else()
+    foreach(shard RANGE 1 ${arg_SHARDS})
+      math(EXPR index "${shard} - 1")
+      add_test(NAME ${name}_${shard} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+      svc_test_properties(${name}_${shard} LABELS ${arg_LABELS} ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS}"
+        "GTEST_SHARD_INDEX=${index}")
+      set_tests_properties(${name}_${shard} PROPERTIES COST 100)
+    endforeach()
+  endif()
   if("threaded" IN_LIST arg_LABELS)
     add_dependencies(threaded_tests ${name})
   endif()
