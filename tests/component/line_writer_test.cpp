@@ -168,7 +168,8 @@ TEST_F(LineWriterTest, DiskThatNeverCatchesUp_IsNotWaitedForForEver) {
   const TimePoint enough = steady_now() + LineWriter::kHoldInAll;
   while (steady_now() <= enough) {
     disk->answer_once();
-    for (int i = 0; i < 30; ++i) add("waiting!\n");  // before it answers again: something waits always
+    ASSERT_TRUE(disk->wait_for_hang());
+    for (int i = 0; i < 30; ++i) add("waiting!\n");  // while the ones before are being written: something waits always
   }
   EXPECT_EQ(writer->lost(), 0U);
   while (!writer->failing()) add("waiting!\n");

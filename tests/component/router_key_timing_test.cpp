@@ -37,8 +37,14 @@ void crop(std::vector<double>& values) {
   values.resize(values.size() * 9 / 10);
 }
 
-/// Welch's t of the times that `check` takes for one text and for the other, in mixed order.
-double difference(const std::function<bool(const std::string&)>& check, const std::string& a, const std::string& b) {
+struct Difference {
+  double t = 0;            ///< Welch's
+  double nanoseconds = 0;  ///< of the means
+};
+
+/// Of the times that `check` takes for one text and for the other, in mixed order.
+Difference difference(const std::function<bool(const std::string&)>& check, const std::string& a,
+                      const std::string& b) {
   Random random(7);
   std::vector<double> times[2];
   std::string shown;  // one place in memory for both: where a text lies makes a difference too
@@ -55,14 +61,17 @@ double difference(const std::function<bool(const std::string&)>& check, const st
   const double means[2] = {mean_of(times[0]), mean_of(times[1])};
   const double error = variance_of(times[0], means[0]) / static_cast<double>(times[0].size()) +
                        variance_of(times[1], means[1]) / static_cast<double>(times[1].size());
-  return std::abs(means[0] - means[1]) / std::sqrt(error);
+  const double apart = std::abs(means[0] - means[1]);
+  return {apart / std::sqrt(error), apart};
 }
 
 /// The smallest of a few: what others do on the machine can make a difference, a leak is always there.
-double least_difference(const std::function<bool(const std::string&)>& check, const std::string& a,
-                        const std::string& b) {
-  double least = difference(check, a, b);
-  for (int again = 0; again < 4 && least >= kSuspicious; ++again) least = std::min(least, difference(check, a, b));
+Difference least_difference(const std::function<bool(const std::string&)>& check, const std::string& a,
+                            const std::string& b) {
+  auto least = difference(check, a, b);
+  for (int again = 0; again < 4 && least.t >= kSuspicious; ++again) {
+    if (const auto next = difference(check, a, b); next.t < least.t) least = next;
+  }
   return least;
 }
 
@@ -78,13 +87,17 @@ TEST(RouterKeyTiming, Refusal_TakesAsLongHoweverMuchWasRight) {
     while (at < key.size() && static_cast<volatile const char&>(shown[at]) == key[at]) ++at;
     return at == key.size();
   };
-  ASSERT_GT(least_difference(naive, nearly, wrong), kSuspicious);
+  const auto leak = least_difference(naive, nearly, wrong);
+  ASSERT_GT(leak.t, kSuspicious);
 
   auto keys = parse_api_keys(R"({"keys":[{"name":"a","key":")" + key + R"("}]})");
   ASSERT_TRUE(keys.has_value()) << keys.error().to_string();
   const ApiKeyRing ring(*std::move(keys), nullptr);
   const auto ours = [&ring](const std::string& shown) { return ring.find(shown) != nullptr; };
-  EXPECT_LT(least_difference(ours, "Bearer " + nearly, "Bearer " + wrong), kSuspicious);
+  const auto seen = least_difference(ours, "Bearer " + nearly, "Bearer " + wrong);
+  // On a busy machine something else may differ all the time, but by far less than a comparison that stops early.
+  EXPECT_TRUE(seen.t < kSuspicious || seen.nanoseconds < leak.nanoseconds / 10)
+      << "t = " << seen.t << ", " << seen.nanoseconds << " ns; of the leak " << leak.nanoseconds << " ns";
 }
 
 }  // namespace
