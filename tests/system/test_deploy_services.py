@@ -76,6 +76,11 @@ class Life(DeploymentTest):
         said = self.assert_runs(home, "stop")
         self.assertEqual(home.processes(), [])
         self.assertEqual(sorted(home.logs.glob("*.pid")), [])
+        table = self.assert_runs(home, "status", code=1)
+        self.assertRegex(row_of(table, "gpu2"), rf" - +{home.services['gpu2'] + 1} +-  not started")
+        self.assertIn(f"✗ gpu2   127.0.0.1:{home.services['gpu2']}  not started  ", table)
+        self.assertEqual([(row["host"], row["port"]) for row in home.status()["services"]],
+                         [("127.0.0.1", port) for port in home.services.values()])
         self.assertIn("router: was not running", self.assert_runs(home, "stop"))
         self.assertEqual(home.said_outside_of_logs(), {})
 

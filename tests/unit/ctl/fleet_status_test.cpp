@@ -276,6 +276,20 @@ TEST(ServiceRows, OwnServiceThatIsNotStarted_IsAProblemTwice) {
             (std::vector<std::string>{"gpu1: not started", "service gpu1: not started"}));
 }
 
+TEST(ServiceRows, FleetThatIsStopped_HasTheAddressesOfItsFiles) {
+  FleetAnswers answers = well();
+  answers.parts[2].pid.reset();
+  answers.parts[2].part.engine_host = "10.0.0.1";
+  answers.parts.push_back(part(DaemonKind::service, "dropped", 0));
+  answers.parts[2].health = answers.parts[2].detail = answers.parts[3].health = {0, "", "nothing listens"};
+  answers.registry_services = answers.registry_stats = answers.router_stats = {0, "", "nothing listens"};
+  const FleetStatus fleet = judge_fleet(answers);
+  EXPECT_EQ(row(fleet, "gpu1").host, "10.0.0.1");
+  EXPECT_EQ(row(fleet, "gpu1").port, 5001);
+  EXPECT_EQ(row(fleet, "dropped").host, "");
+  EXPECT_EQ(row(fleet, "dropped").port, 0) << "no file says its port";
+}
+
 TEST(ServiceRows, EntryOfAnEarlierRegistry_IsReadLeniently) {
   FleetAnswers answers = well();
   answers.parts.pop_back();
