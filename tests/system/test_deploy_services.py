@@ -158,6 +158,40 @@ class Life(DeploymentTest):
         self.assertEqual(home.daemons(), {"infinilm-registry": 1, "infinilm-router": 1})
 
 
+class StartedByOthers(DeploymentTest):
+    def spawn(self, home, program, *flags):
+        process = subprocess.Popen([BIN_DIR / program, *flags], cwd=home.run_dir, env=home.environment(),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process.pid
+
+    def test_status_has_their_pids(self):
+        home = self.new_deployment(services=("gpu1",))
+        home.run_dir.mkdir()
+        # Neither has anything to do with the registry: an address of its own, and a program that only waits there.
+        self.enterContext(socket.create_server(("127.0.0.2", home.registry_port)))
+        silent = self.enterContext(socket.create_server(("127.0.0.1", home.router_port)))
+        pids = {"registry": self.spawn(home, "infinilm-registry", "--config", home.config / "registry_config.json"),
+                "gpu1": self.spawn(home, "infinilm-agent", "--config", home.config / "agent_config.json", "--services",
+                                   home.config / "server1_services.json", "--registry",
+                                   f"http://127.0.0.1:{home.registry_port}")}
+        wait_until(lambda: [row["state"] for row in home.status()["services"]] == ["running"], 60, "a running service")
+        table = self.assert_runs(home, "status", code=1)
+        self.assertRegex(row_of(table, "registry"), rf"^✓ registry +{pids['registry']} +{home.registry_port} .* healthy, 2/2")
+        self.assertRegex(row_of(table, "gpu1"), rf"^✓ gpu1 +{pids['gpu1']} ")
+        self.assertIn("Not well:\n  router: no answer: ", table)
+        self.assertEqual({row["name"]: row["pid"] for row in home.status()["daemons"]}, pids | {"router": os.getpid()})
+        self.assertIn("registry: was not running", self.assert_runs(home, "stop"), "they are others'")
+
+        silent.close()
+        self.assertIn("Not well:\n  router: not started\n", self.assert_runs(home, "status", code=1))
+        pids["router"] = self.spawn(home, "infinilm-router", "--config", home.config / "router_config.json")
+        wait_until(lambda: home.status()["ok"], 60, "a fleet that is well")
+        self.assert_runs(home, "status")
+        self.assertEqual({row["name"]: row["pid"] for row in home.status()["daemons"]}, pids)
+
+
 class PidFiles(DeploymentTest):
     def test_stale_ones_harm_nobody(self):
         home = self.new_deployment(services=())

@@ -62,14 +62,14 @@ void judge_agent(const PartAnswers& answers, DaemonRow& row) {
 DaemonRow local_row(const PartAnswers& answers) {
   DaemonRow row;
   row.name = answers.part.name;
-  row.pid = answers.pid;
+  row.pid = answers.pid ? answers.pid : answers.listener;
   row.port = answers.part.port;
   row.uptime_seconds = answers.uptime_seconds;
   if (!answers.part.problem.empty() && !answers.pid) {
     row.health = "cannot be started: " + answers.part.problem;
     return row;
   }
-  if (!answers.pid && answers.health.status == 0) {
+  if (!row.pid && answers.health.status == 0) {
     row.health = "not started";
     return row;
   }

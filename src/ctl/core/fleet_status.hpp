@@ -22,7 +22,8 @@ struct PageAnswer {
 struct PartAnswers {
   Part part;
   std::optional<int> pid;                ///< of what the script started; nullopt: it does not run
-  std::optional<double> uptime_seconds;  ///< of that process
+  std::optional<int> listener;           ///< without such a pid: of what listens in its place; nullopt: nothing seen
+  std::optional<double> uptime_seconds;  ///< of the process with `pid`
   PageAnswer health;                     ///< GET /health
   PageAnswer detail;                     ///< of an agent GET /status
 };

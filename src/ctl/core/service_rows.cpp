@@ -107,7 +107,7 @@ class Rows {
       if (!status) status = parse_agent_status(each.health.body);
       if (!status) {
         if (!known || into.state == "not registered")
-          into.state = each.pid ? "its agent does not answer" : "not started";
+          into.state = each.pid || each.listener ? "its agent does not answer" : "not started";
         continue;
       }
       if (status->restarts) into.restarts = status->restarts;

@@ -130,6 +130,22 @@ TEST(FleetStatus, PartThatDoesNotRun_IsAProblem) {
   EXPECT_EQ(fleet.services[0].routing, "up");
 }
 
+TEST(FleetStatus, PartThatSomebodyElseStarted_HasItsPidAndNothingElseNew) {
+  FleetAnswers answers = well();
+  answers.parts[0].pid.reset();
+  answers.parts[0].listener = 321;
+  FleetStatus fleet = judge_fleet(answers);
+  EXPECT_TRUE(fleet.ok());
+  EXPECT_EQ(fleet.daemons[0].pid, 321);
+  EXPECT_EQ(fleet.daemons[0].health, "healthy, 2/2 entries healthy");
+  answers.parts[0].health = {0, "", "127.0.0.1:8081 did not answer in time"};
+  EXPECT_EQ(judge_fleet(answers).problems[0], "registry: no answer: 127.0.0.1:8081 did not answer in time");
+  answers.parts[0].part.problem = "parse: bad";
+  fleet = judge_fleet(answers);
+  EXPECT_EQ(fleet.problems[0], "registry: cannot be started: parse: bad");
+  EXPECT_EQ(fleet.daemons[0].pid, 321);
+}
+
 TEST(FleetStatus, PartThatCannotBeStarted_SaysWhy) {
   FleetAnswers answers = well();
   answers.parts[1].pid.reset();
