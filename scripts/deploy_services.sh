@@ -9,7 +9,8 @@ usage: scripts/deploy_services.sh [OPTIONS] COMMAND [ARGUMENTS]
 
 Runs the parts of a deployment that belong to this host: the registry, the router, and an agent for each service of
 the files *_services.json whose host this is. A part that runs already is left alone. A start waits until what it
-started is ready; a stop waits until requests in progress have ended.
+started is ready, and until a router that runs here uses the services; a stop waits until requests in progress have
+ended.
 
   start               all parts of this host: registry, router, services
   stop                the same, in the opposite order
@@ -302,18 +303,34 @@ await() {
   return 1
 }
 
+# Until the router of this host uses these services, which it hears of a moment after they are ready.
+await_routed() {
+  [[ $# -gt 0 && ${here[distributed_router]:-} == yes ]] || return 0
+  "$ctl" wait-routed --timeout "${timeout:-60s}" "${plan_flags[@]}" "${access_flags[@]}" -- "$@"
+}
+
 # Side by side: models load at the same time.
 start_all() {
-  local id failed=0 pid waiting=()
+  local id failed=0 pid process names=()
+  local -A waiter=() # the process that waits, by id
   for id in "$@"; do
     if launch "$id"; then
       await "$id" "$pid" &
-      waiting+=("$!")
+      waiter[$id]=$!
     else
       failed=1
     fi
   done
-  for id in "${waiting[@]}"; do wait "$id" || failed=1; done
+  for id in "$@"; do
+    process=${waiter[$id]:-}
+    [[ -n $process ]] || continue
+    if ! wait "$process"; then
+      failed=1
+    elif [[ ${kind[$id]} == service ]]; then
+      names+=("${name[$id]}")
+    fi
+  done
+  await_routed "${names[@]}" || failed=1
   return "$failed"
 }
 

@@ -12,7 +12,8 @@ from support.case import main
 from support.certificates import make_certificate, require_openssl
 from support.daemon_process import BIN_DIR
 from support.deployment import MODEL, SCRIPT, DeploymentTest
-from support.waiting import wait_until
+from support.fakes import FakeService
+from support.waiting import patience, wait_until
 
 CTL = BIN_DIR / "infinilm-ctl"
 
@@ -236,6 +237,65 @@ class PidFiles(DeploymentTest):
         self.assertEqual(two.daemons(), {})
 
 
+class FakeRouter(FakeService):
+    """Says that it uses the engines in `used`, and no other."""
+
+    def __init__(self, port):
+        self.used = []
+        health = {"status": "healthy", "router": "running", "healthy_services": "1/1", "registry_state": "watching"}
+        super().__init__({"/health": lambda request: self.say(request, health), "/stats": lambda request: self.say(
+            request, {"services": [{"name": name, "state": "up", "healthy": True} for name in self.used]})}, port)
+
+    @staticmethod
+    def say(request, document):
+        request.answer(200, json.dumps(document).encode())
+
+
+class RouterThatHasNotHeard(DeploymentTest):
+    WAITS = "router: does not use yet: gpu1 (running, for the router unknown to it)"
+
+    def setUp(self):
+        super().setUp()
+        self.home = self.new_deployment(services=("gpu1",))
+        self.assert_runs(self.home, "start-registry")
+        self.router = FakeRouter(self.home.router_port)
+        self.addCleanup(self.router.close)
+
+    def test_a_start_waits_for_it(self):
+        starting = self.home.spawn("start-services")
+        self.addCleanup(starting.communicate)
+        self.addCleanup(starting.kill)
+        for line in starting.stdout:
+            if self.WAITS in line:
+                break
+        else:
+            self.fail("it did not wait")
+        self.router.used = ["gpu1-server"]
+        said = starting.communicate(timeout=patience(60))[0]
+        self.assertEqual((starting.returncode, said.splitlines()[-1:]), (0, ["  router: uses gpu1"]), said)
+        self.assert_runs(self.home, "status")
+        self.assertNotIn("router: ", self.assert_runs(self.home, "start-services"), "there is nothing to wait for")
+
+    def test_a_start_does_not_wait_for_ever(self):
+        self.router.used = ["gpu1-server"]
+        self.assert_runs(self.home, "start-services")
+        self.router.used = []
+        said = self.assert_runs(self.home, "start-services", "--timeout", "2s", code=1)
+        self.assertIn("not used by the router within 2s: gpu1 (running, for the router unknown to it)\n", said)
+
+    def test_a_start_waits_for_no_other(self):
+        # Not of this host; then no router; and then none that answers.
+        (self.home.config / "router_config.json").rename(self.home.home / "away")
+        self.assertNotIn("router: ", self.assert_runs(self.home, "start-services"))
+        self.assertNotIn("/stats", self.router.paths())
+        (self.home.home / "away").rename(self.home.config / "router_config.json")
+        self.router.answers.clear()
+        self.assertNotIn("router: ", self.assert_runs(self.home, "start-services"))
+        self.assertIn("/stats", self.router.paths())
+        self.router.close()
+        self.assertNotIn("router: ", self.assert_runs(self.home, "start-services"))
+
+
 class FailedStarts(DeploymentTest):
     def test_bad_file_says_what_is_wrong(self):
         home = self.new_deployment(services=())
@@ -347,7 +407,6 @@ class Secured(DeploymentTest):
                                                         "registry_token_file": "token"}})
         said = self.assert_runs(home, "start")
         self.assertIn("gpu1: ready: running", said)
-        wait_until(lambda: home.status()["ok"], 10, "a probe of the router")
         table = self.assert_runs(home, "status")
         self.assertIn("All is well.", table)
         self.assertEqual(home.status()["services"][0]["restarts"], 0)
@@ -462,13 +521,14 @@ class Words(DeploymentTest):
             self.assertNotIn("not found", done.stdout)
 
     def test_ctl_explains_itself(self):
-        for command in ("status", "check", "plan", "launch", "pid", "stop", "wait"):
+        for command in ("status", "check", "plan", "launch", "pid", "stop", "wait", "wait-routed"):
             done = subprocess.run([CTL, command, "--help"], capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 0)
             self.assertIn("--", done.stdout)
         for arguments, sentence in ((("stauts",), "unknown command 'stauts', did you mean 'status'?"),
                                     (("wait", "--timeuot", "1s"), "unknown flag '--timeuot', did you mean '--timeout'?"),
-                                    (("wait", "registry"), "URL is required"), ((), "Subcommands:")):
+                                    (("wait", "registry"), "URL is required"),
+                                    (("wait-routed",), "SERVICE is required"), ((), "Subcommands:")):
             done = subprocess.run([CTL, *arguments], capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 2)
             self.assertIn(sentence, done.stderr)

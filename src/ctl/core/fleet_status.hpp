@@ -70,4 +70,8 @@ struct FleetStatus {
 
 [[nodiscard]] FleetStatus judge_fleet(const FleetAnswers& answers);
 
+/// Those of the services that the router does not use yet, with what is known of them: "gpu1 (running, for the router unknown
+/// to it)". A service counts only while a router answers that has it, or that should have it out of its registry.
+[[nodiscard]] std::vector<std::string> not_used_yet(const FleetStatus& fleet, const std::vector<std::string>& services);
+
 }  // namespace svc::ctl

@@ -257,6 +257,34 @@ TEST(ServiceRows, RouterThatDoesNotUseIt_IsAProblem) {
             std::vector<std::string>{"service gpu1: running, for the router unknown to it"});
 }
 
+TEST(NotUsedYet, ServiceThatTheRouterDoesNotSendTo_IsNamed) {
+  using Names = std::vector<std::string>;
+  FleetAnswers answers = well();
+  EXPECT_EQ(not_used_yet(judge_fleet(answers), {"gpu1"}), Names{});
+  answers.router_stats.body = list({});
+  EXPECT_EQ(not_used_yet(judge_fleet(answers), {"gpu1"}), Names{"gpu1 (running, for the router unknown to it)"});
+  EXPECT_EQ(not_used_yet(judge_fleet(answers), {"gpu2"}), Names{}) << "another one's trouble";
+  json routed = json::parse(kRouted);
+  routed["state"] = "down";
+  routed["healthy"] = false;
+  answers.router_stats.body = list({routed.dump()});
+  EXPECT_EQ(not_used_yet(judge_fleet(answers), {"gpu1"}), Names{"gpu1 (running, for the router down)"});
+}
+
+TEST(NotUsedYet, WhereThereIsNothingToWaitFor_IsEmpty) {
+  FleetAnswers answers = well();
+  answers.router_health = answers.router_stats = {0, "", "nothing listens"};
+  EXPECT_TRUE(not_used_yet(judge_fleet(answers), {"gpu1"}).empty()) << "no router runs";
+  answers = well();
+  answers.router_stats.body = list({});
+  answers.registry_services = {200, list({}), ""};
+  EXPECT_TRUE(not_used_yet(judge_fleet(answers), {"gpu1"}).empty()) << "it registers at another registry";
+  json other = json::parse(kEngineEntry);
+  other["metadata"]["type"] = "speech";
+  answers.registry_services = {200, list({kAgentEntry, other.dump()}), ""};
+  EXPECT_TRUE(not_used_yet(judge_fleet(answers), {"gpu1"}).empty()) << "it is none that routers use";
+}
+
 TEST(ServiceRows, StaticService_IsTheRoutersOwn) {
   FleetAnswers answers = well();
   json spare = json::parse(kRouted);
