@@ -46,6 +46,9 @@ deploy-remote:
       --restart             restart the parts, so that they use the new files; without it only what does not run is started
       --dry-run             say what would be done
 
+The copy in /usr/share/infinilm works on /etc/infinilm and runs in /var/lib/infinilm, unless -c and INFINILM_RUN_DIR say
+otherwise.
+
 INFINILM_RUN_DIR: the folder that daemons are started in (default: the project); logs/ and data/ are below it, and
 paths in configuration files are relative to it. logs/NAME.log is the log of a part, logs/NAME.pid its PID, logs/NAME.err
 what it said outside of its log. INFINILM_BIN_DIR: where the binaries are (default: the project's build, else bin/ of
@@ -150,14 +153,17 @@ done
 # --- folders and binaries -----------------------------------------------------------------------------------------------
 absolute() { if [[ $1 == /* ]]; then printf '%s' "$1"; else printf '%s' "$PWD/$1"; fi; }
 
-run_dir=$(absolute "${INFINILM_RUN_DIR:-$root}")
-logs=$run_dir/logs
-
-if [[ -z $config_dir ]]; then
-  config_dir=$root/deployment_configs
-  [[ -d $config_dir ]] || config_dir=deployment_configs
+usual_config=$root/deployment_configs
+[[ -d $usual_config ]] || usual_config=deployment_configs
+usual_run_dir=$root
+# Where the package puts this script there are samples alone, and logs have no place.
+if [[ -e $root/prepare_host.sh && ! -e $root/bin && ! -e $root/build ]]; then
+  usual_config=/etc/infinilm
+  usual_run_dir=/var/lib/infinilm
 fi
-config_dir=$(absolute "$config_dir")
+config_dir=$(absolute "${config_dir:-$usual_config}")
+run_dir=$(absolute "${INFINILM_RUN_DIR:-$usual_run_dir}")
+logs=$run_dir/logs
 
 find_binaries() {
   local folder
@@ -335,8 +341,8 @@ start_all() {
 }
 
 start() {
-  local started=0 part list=()
-  mkdir -p -- "$logs" || die "logs cannot be written there: INFINILM_RUN_DIR says where the daemons are started"
+  local started=0 part reason list=()
+  reason=$(mkdir -p -- "$logs" 2>&1) || die "${reason#mkdir: }: INFINILM_RUN_DIR says where the daemons are started"
   if wants services && [[ ${#file_problems[@]} -gt 0 ]]; then
     for problem_text in "${file_problems[@]}"; do complain "$problem_text"; done
     return 1

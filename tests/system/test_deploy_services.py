@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -503,6 +504,37 @@ class Words(DeploymentTest):
         self.assertIn("/no/such/infinilm-ctl is not there", missing.stdout)
         home.config.rename(home.home / "away")
         self.assertIn("cannot be read", self.assert_runs(home, "start", code=2))
+
+    def test_folders_of_each_place_of_the_script(self):
+        home = self.new_deployment(services=())
+        env = home.environment(PATH=f"{BIN_DIR}:{os.environ['PATH']}")
+        del env["INFINILM_BIN_DIR"], env["INFINILM_RUN_DIR"]
+
+        def folders(root, **extra):
+            """(configuration, where it runs) of a script in this folder that is told neither."""
+            (root / "scripts").mkdir(parents=True, exist_ok=True)
+            script = shutil.copy(SCRIPT, root / "scripts")
+            said = [subprocess.run([script, *words], env=env | extra, cwd="/", capture_output=True, text=True, check=False)
+                    for words in (("deploy-remote", "--dry-run", "h"), ("check", "-c", home.config))]
+            return (re.search(r" (\S+)/ h:infinilm/deployment_configs/", said[0].stdout)[1],
+                    re.search(r"folder (.+)/logs: ", said[1].stdout)[1])
+
+        place = self.folder / "place"
+        (place / "deployment_configs").mkdir(parents=True)
+        own = (str(place / "deployment_configs"), str(place))
+        self.assertEqual(folders(place), own)
+        (place / "prepare_host.sh").touch()  # as the package has it
+        self.assertEqual(folders(place), ("/etc/infinilm", "/var/lib/infinilm"))
+        self.assertEqual(folders(place, INFINILM_RUN_DIR="/srv/x"), ("/etc/infinilm", "/srv/x"))
+        (place / "bin").mkdir()
+        (place / "bin" / "infinilm-ctl").symlink_to(CTL)
+        self.assertEqual(folders(place), own)
+
+    def test_a_place_that_cannot_be_written_is_one_sentence(self):
+        home = self.new_deployment(services=())
+        home.run_dir.touch()  # root may write anywhere, but not here
+        said = self.assert_runs(home, "start", code=1)
+        self.assertRegex(said, r"^deploy_services.sh: .*run dir.*: INFINILM_RUN_DIR says where the daemons are started\n$")
 
     def test_only_bash_and_coreutils_are_needed(self):
         home = self.new_deployment(services=("gpu1",))
