@@ -9,7 +9,8 @@ usage: scripts/deploy_services.sh [OPTIONS] COMMAND [ARGUMENTS]
 
 Runs the parts of a deployment that belong to this host: the registry, the router, and an agent for each service of
 the files *_services.json whose host this is. A part that runs already is left alone. A start waits until what it
-started is ready; a stop waits until requests in progress have ended.
+started is ready, and until a router that runs here uses the services; a stop waits until requests in progress have
+ended.
 
   start               all parts of this host: registry, router, services
   stop                the same, in the opposite order
@@ -44,6 +45,9 @@ deploy-remote:
       --jobs N              hosts at a time (default 4)
       --restart             restart the parts, so that they use the new files; without it only what does not run is started
       --dry-run             say what would be done
+
+The copy in /usr/share/infinilm works on /etc/infinilm and runs in /var/lib/infinilm, unless -c and INFINILM_RUN_DIR say
+otherwise.
 
 INFINILM_RUN_DIR: the folder that daemons are started in (default: the project); logs/ and data/ are below it, and
 paths in configuration files are relative to it. logs/NAME.log is the log of a part, logs/NAME.pid its PID, logs/NAME.err
@@ -149,14 +153,17 @@ done
 # --- folders and binaries -----------------------------------------------------------------------------------------------
 absolute() { if [[ $1 == /* ]]; then printf '%s' "$1"; else printf '%s' "$PWD/$1"; fi; }
 
-run_dir=$(absolute "${INFINILM_RUN_DIR:-$root}")
-logs=$run_dir/logs
-
-if [[ -z $config_dir ]]; then
-  config_dir=$root/deployment_configs
-  [[ -d $config_dir ]] || config_dir=deployment_configs
+usual_config=$root/deployment_configs
+[[ -d $usual_config ]] || usual_config=deployment_configs
+usual_run_dir=$root
+# Where the package puts this script there are samples alone, and logs have no place.
+if [[ -e $root/prepare_host.sh && ! -e $root/bin && ! -e $root/build ]]; then
+  usual_config=/etc/infinilm
+  usual_run_dir=/var/lib/infinilm
 fi
-config_dir=$(absolute "$config_dir")
+config_dir=$(absolute "${config_dir:-$usual_config}")
+run_dir=$(absolute "${INFINILM_RUN_DIR:-$usual_run_dir}")
+logs=$run_dir/logs
 
 find_binaries() {
   local folder
@@ -302,24 +309,40 @@ await() {
   return 1
 }
 
+# Until the router of this host uses these services, which it hears of a moment after they are ready.
+await_routed() {
+  [[ $# -gt 0 && ${here[distributed_router]:-} == yes ]] || return 0
+  "$ctl" wait-routed --timeout "${timeout:-60s}" "${plan_flags[@]}" "${access_flags[@]}" -- "$@"
+}
+
 # Side by side: models load at the same time.
 start_all() {
-  local id failed=0 pid waiting=()
+  local id failed=0 pid process names=()
+  local -A waiter=() # the process that waits, by id
   for id in "$@"; do
     if launch "$id"; then
       await "$id" "$pid" &
-      waiting+=("$!")
+      waiter[$id]=$!
     else
       failed=1
     fi
   done
-  for id in "${waiting[@]}"; do wait "$id" || failed=1; done
+  for id in "$@"; do
+    process=${waiter[$id]:-}
+    [[ -n $process ]] || continue
+    if ! wait "$process"; then
+      failed=1
+    elif [[ ${kind[$id]} == service ]]; then
+      names+=("${name[$id]}")
+    fi
+  done
+  await_routed "${names[@]}" || failed=1
   return "$failed"
 }
 
 start() {
-  local started=0 part list=()
-  mkdir -p -- "$logs" || die "logs cannot be written there: INFINILM_RUN_DIR says where the daemons are started"
+  local started=0 part reason list=()
+  reason=$(mkdir -p -- "$logs" 2>&1) || die "${reason#mkdir: }: INFINILM_RUN_DIR says where the daemons are started"
   if wants services && [[ ${#file_problems[@]} -gt 0 ]]; then
     for problem_text in "${file_problems[@]}"; do complain "$problem_text"; done
     return 1

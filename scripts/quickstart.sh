@@ -246,17 +246,6 @@ build_programs() {
   done
 }
 
-# The agents are ready before the router has heard of the second one.
-wait_for_engines() {
-  local tries up
-  for ((tries = 0; tries < 600; tries++)); do
-    up=$(get "http://$LOOPBACK:$router_port/services" | grep -o '"state":"up"' | wc -l || true)
-    ((up < 2)) || return 0
-    sleep 0.1
-  done
-  die "the router does not know both engines after a minute; its log is $folder/logs/distributed_router.log"
-}
-
 # The process of the engine whose agent has its pages on this port.
 engine_pid() {
   get "http://$LOOPBACK:$1/status" | grep -oE '"pids":\[[0-9]+' | grep -oE '[0-9]+$'
@@ -364,7 +353,6 @@ start() {
   write_config
   trap give_up EXIT
   deploy start
-  wait_for_engines
 
   step "A question, through the router: http://$LOOPBACK:$router_port"
   "$root/scripts/stream_chat.py" "http://$LOOPBACK:$router_port" "$model" "Why is the sky blue?" --max-tokens 24

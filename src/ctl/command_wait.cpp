@@ -1,6 +1,5 @@
 // infinilm-ctl wait: until a daemon is ready, with lines of progress.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -17,9 +16,6 @@
 namespace svc::ctl {
 namespace {
 
-/// Between two looks: longer and longer, since each is a line in a router's access log.
-constexpr Duration kFirstPause = std::chrono::milliseconds(50);
-constexpr Duration kLongestPause = std::chrono::seconds(1);
 constexpr Duration kPerWaitCall = std::chrono::seconds(5);
 
 struct WaitOptions {
@@ -47,7 +43,7 @@ ExitCode wait(const WaitOptions& options) {
   if (!pages) return complain("wait", pages.error().to_string(), ExitCode::usage);
   const Deadline deadline = Deadline::after(steady_now(), *limit);
   Progress progress(options.label);
-  Duration pause = kFirstPause;
+  GrowingPause pauses;
   while (true) {
     // Looked at before the page is: what has ended does not answer, and what answers then is another one.
     const bool gone = options.pid > 0 && !is_running(options.pid);
@@ -63,8 +59,7 @@ ExitCode wait(const WaitOptions& options) {
       return complain("wait", label + "not ready within " + options.timeout + ": " + now.text);
     }
     progress.show(now.text);
-    pause_for(std::min(pause, deadline.left(steady_now())));
-    pause = std::min(pause * 3 / 2, kLongestPause);
+    pauses.pause(deadline.left(steady_now()));
   }
 }
 

@@ -13,6 +13,7 @@ std::span<const Command> commands() {
       Command{"pid", "Print the PID of a daemon that was launched, if it runs", declare_pid},
       Command{"stop", "End a daemon that was launched, and say how far its drain is", declare_stop},
       Command{"wait", "Wait until a daemon or a service is ready, and say how far it is", declare_wait},
+      Command{"wait-routed", "Wait until the router uses services that are ready", declare_wait_routed},
       Command{"generate-config", "Write a configuration of nginx or HAProxy for the instances that are there",
               declare_generate_config},
   };

@@ -30,6 +30,7 @@ Action declare_plan(CLI::App& app);
 Action declare_status(CLI::App& app);
 Action declare_stop(CLI::App& app);
 Action declare_wait(CLI::App& app);
+Action declare_wait_routed(CLI::App& app);
 
 /// In the order of --help.
 std::span<const Command> commands();

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "common/core/http_url.hpp"
+#include "common/io/port_check.hpp"
 #include "ctl/daemon_access.hpp"
 #include "ctl/io/part_process.hpp"
 
@@ -105,8 +107,18 @@ class Questions {
       }
       part.health = answer_of(replies[2 * i]);
       part.detail = answer_of(replies[2 * i + 1]);
+      if (!part.pid) part.listener = listener_of(part.part);
     }
     return {};
+  }
+
+  /// Whoever it was that started it: systemd, or somebody by hand.
+  static std::optional<int> listener_of(const Part& part) {
+    const auto url = parse_http_url(part.url);
+    auto address = url ? IpAddress::parse(url->endpoint.host) : std::nullopt;
+    if (!address) address = IpAddress::parse(part.listens);  // a certificate's name says nothing of this
+    const pid_t pid = address ? listener_at(part.port, *address) : 0;
+    return pid > 0 ? std::make_optional<int>(pid) : std::nullopt;
   }
 
   /// One token for all: /health needs none, and the agents of a host have their settings from one file.

@@ -17,6 +17,8 @@ class Progress {
   void show(const std::string& text);
   /// Prints it in any case.
   void tell(const std::string& text);
+  /// Has anything been printed?
+  [[nodiscard]] bool has_spoken() const { return !last_.empty(); }
 
  private:
   void print(const std::string& text);

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +13,8 @@ from support.case import main
 from support.certificates import make_certificate, require_openssl
 from support.daemon_process import BIN_DIR
 from support.deployment import MODEL, SCRIPT, DeploymentTest
-from support.waiting import wait_until
+from support.fakes import FakeService
+from support.waiting import patience, wait_until
 
 CTL = BIN_DIR / "infinilm-ctl"
 
@@ -76,6 +78,11 @@ class Life(DeploymentTest):
         said = self.assert_runs(home, "stop")
         self.assertEqual(home.processes(), [])
         self.assertEqual(sorted(home.logs.glob("*.pid")), [])
+        table = self.assert_runs(home, "status", code=1)
+        self.assertRegex(row_of(table, "gpu2"), rf" - +{home.services['gpu2'] + 1} +-  not started")
+        self.assertIn(f"✗ gpu2   127.0.0.1:{home.services['gpu2']}  not started  ", table)
+        self.assertEqual([(row["host"], row["port"]) for row in home.status()["services"]],
+                         [("127.0.0.1", port) for port in home.services.values()])
         self.assertIn("router: was not running", self.assert_runs(home, "stop"))
         self.assertEqual(home.said_outside_of_logs(), {})
 
@@ -153,6 +160,40 @@ class Life(DeploymentTest):
         self.assertEqual(home.daemons(), {"infinilm-registry": 1, "infinilm-router": 1})
 
 
+class StartedByOthers(DeploymentTest):
+    def spawn(self, home, program, *flags):
+        process = subprocess.Popen([BIN_DIR / program, *flags], cwd=home.run_dir, env=home.environment(),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process.pid
+
+    def test_status_has_their_pids(self):
+        home = self.new_deployment(services=("gpu1",))
+        home.run_dir.mkdir()
+        # Neither has anything to do with the registry: an address of its own, and a program that only waits there.
+        self.enterContext(socket.create_server(("127.0.0.2", home.registry_port)))
+        silent = self.enterContext(socket.create_server(("127.0.0.1", home.router_port)))
+        pids = {"registry": self.spawn(home, "infinilm-registry", "--config", home.config / "registry_config.json"),
+                "gpu1": self.spawn(home, "infinilm-agent", "--config", home.config / "agent_config.json", "--services",
+                                   home.config / "server1_services.json", "--registry",
+                                   f"http://127.0.0.1:{home.registry_port}")}
+        wait_until(lambda: [row["state"] for row in home.status()["services"]] == ["running"], 60, "a running service")
+        table = self.assert_runs(home, "status", code=1)
+        self.assertRegex(row_of(table, "registry"), rf"^✓ registry +{pids['registry']} +{home.registry_port} .* healthy, 2/2")
+        self.assertRegex(row_of(table, "gpu1"), rf"^✓ gpu1 +{pids['gpu1']} ")
+        self.assertIn("Not well:\n  router: no answer: ", table)
+        self.assertEqual({row["name"]: row["pid"] for row in home.status()["daemons"]}, pids | {"router": os.getpid()})
+        self.assertIn("registry: was not running", self.assert_runs(home, "stop"), "they are others'")
+
+        silent.close()
+        self.assertIn("Not well:\n  router: not started\n", self.assert_runs(home, "status", code=1))
+        pids["router"] = self.spawn(home, "infinilm-router", "--config", home.config / "router_config.json")
+        wait_until(lambda: home.status()["ok"], 60, "a fleet that is well")
+        self.assert_runs(home, "status")
+        self.assertEqual({row["name"]: row["pid"] for row in home.status()["daemons"]}, pids)
+
+
 class PidFiles(DeploymentTest):
     def test_stale_ones_harm_nobody(self):
         home = self.new_deployment(services=())
@@ -195,6 +236,65 @@ class PidFiles(DeploymentTest):
         self.assert_runs(two, "stop-all")
         self.assertEqual(one.daemons(), {"infinilm-registry": 1, "infinilm-router": 1})
         self.assertEqual(two.daemons(), {})
+
+
+class FakeRouter(FakeService):
+    """Says that it uses the engines in `used`, and no other."""
+
+    def __init__(self, port):
+        self.used = []
+        health = {"status": "healthy", "router": "running", "healthy_services": "1/1", "registry_state": "watching"}
+        super().__init__({"/health": lambda request: self.say(request, health), "/stats": lambda request: self.say(
+            request, {"services": [{"name": name, "state": "up", "healthy": True} for name in self.used]})}, port)
+
+    @staticmethod
+    def say(request, document):
+        request.answer(200, json.dumps(document).encode())
+
+
+class RouterThatHasNotHeard(DeploymentTest):
+    WAITS = "router: does not use yet: gpu1 (running, for the router unknown to it)"
+
+    def setUp(self):
+        super().setUp()
+        self.home = self.new_deployment(services=("gpu1",))
+        self.assert_runs(self.home, "start-registry")
+        self.router = FakeRouter(self.home.router_port)
+        self.addCleanup(self.router.close)
+
+    def test_a_start_waits_for_it(self):
+        starting = self.home.spawn("start-services")
+        self.addCleanup(starting.communicate)
+        self.addCleanup(starting.kill)
+        for line in starting.stdout:
+            if self.WAITS in line:
+                break
+        else:
+            self.fail("it did not wait")
+        self.router.used = ["gpu1-server"]
+        said = starting.communicate(timeout=patience(60))[0]
+        self.assertEqual((starting.returncode, said.splitlines()[-1:]), (0, ["  router: uses gpu1"]), said)
+        self.assert_runs(self.home, "status")
+        self.assertNotIn("router: ", self.assert_runs(self.home, "start-services"), "there is nothing to wait for")
+
+    def test_a_start_does_not_wait_for_ever(self):
+        self.router.used = ["gpu1-server"]
+        self.assert_runs(self.home, "start-services")
+        self.router.used = []
+        said = self.assert_runs(self.home, "start-services", "--timeout", "2s", code=1)
+        self.assertIn("not used by the router within 2s: gpu1 (running, for the router unknown to it)\n", said)
+
+    def test_a_start_waits_for_no_other(self):
+        # Not of this host; then no router; and then none that answers.
+        (self.home.config / "router_config.json").rename(self.home.home / "away")
+        self.assertNotIn("router: ", self.assert_runs(self.home, "start-services"))
+        self.assertNotIn("/stats", self.router.paths())
+        (self.home.home / "away").rename(self.home.config / "router_config.json")
+        self.router.answers.clear()
+        self.assertNotIn("router: ", self.assert_runs(self.home, "start-services"))
+        self.assertIn("/stats", self.router.paths())
+        self.router.close()
+        self.assertNotIn("router: ", self.assert_runs(self.home, "start-services"))
 
 
 class FailedStarts(DeploymentTest):
@@ -308,7 +408,6 @@ class Secured(DeploymentTest):
                                                         "registry_token_file": "token"}})
         said = self.assert_runs(home, "start")
         self.assertIn("gpu1: ready: running", said)
-        wait_until(lambda: home.status()["ok"], 10, "a probe of the router")
         table = self.assert_runs(home, "status")
         self.assertIn("All is well.", table)
         self.assertEqual(home.status()["services"][0]["restarts"], 0)
@@ -406,6 +505,37 @@ class Words(DeploymentTest):
         home.config.rename(home.home / "away")
         self.assertIn("cannot be read", self.assert_runs(home, "start", code=2))
 
+    def test_folders_of_each_place_of_the_script(self):
+        home = self.new_deployment(services=())
+        env = home.environment(PATH=f"{BIN_DIR}:{os.environ['PATH']}")
+        del env["INFINILM_BIN_DIR"], env["INFINILM_RUN_DIR"]
+
+        def folders(root, **extra):
+            """(configuration, where it runs) of a script in this folder that is told neither."""
+            (root / "scripts").mkdir(parents=True, exist_ok=True)
+            script = shutil.copy(SCRIPT, root / "scripts")
+            said = [subprocess.run([script, *words], env=env | extra, cwd="/", capture_output=True, text=True, check=False)
+                    for words in (("deploy-remote", "--dry-run", "h"), ("check", "-c", home.config))]
+            return (re.search(r" (\S+)/ h:infinilm/deployment_configs/", said[0].stdout)[1],
+                    re.search(r"folder (.+)/logs: ", said[1].stdout)[1])
+
+        place = self.folder / "place"
+        (place / "deployment_configs").mkdir(parents=True)
+        own = (str(place / "deployment_configs"), str(place))
+        self.assertEqual(folders(place), own)
+        (place / "prepare_host.sh").touch()  # as the package has it
+        self.assertEqual(folders(place), ("/etc/infinilm", "/var/lib/infinilm"))
+        self.assertEqual(folders(place, INFINILM_RUN_DIR="/srv/x"), ("/etc/infinilm", "/srv/x"))
+        (place / "bin").mkdir()
+        (place / "bin" / "infinilm-ctl").symlink_to(CTL)
+        self.assertEqual(folders(place), own)
+
+    def test_a_place_that_cannot_be_written_is_one_sentence(self):
+        home = self.new_deployment(services=())
+        home.run_dir.touch()  # root may write anywhere, but not here
+        said = self.assert_runs(home, "start", code=1)
+        self.assertRegex(said, r"^deploy_services.sh: .*run dir.*: INFINILM_RUN_DIR says where the daemons are started\n$")
+
     def test_only_bash_and_coreutils_are_needed(self):
         home = self.new_deployment(services=("gpu1",))
         tools = self.folder / "tools"
@@ -423,13 +553,14 @@ class Words(DeploymentTest):
             self.assertNotIn("not found", done.stdout)
 
     def test_ctl_explains_itself(self):
-        for command in ("status", "check", "plan", "launch", "pid", "stop", "wait"):
+        for command in ("status", "check", "plan", "launch", "pid", "stop", "wait", "wait-routed"):
             done = subprocess.run([CTL, command, "--help"], capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 0)
             self.assertIn("--", done.stdout)
         for arguments, sentence in ((("stauts",), "unknown command 'stauts', did you mean 'status'?"),
                                     (("wait", "--timeuot", "1s"), "unknown flag '--timeuot', did you mean '--timeout'?"),
-                                    (("wait", "registry"), "URL is required"), ((), "Subcommands:")):
+                                    (("wait", "registry"), "URL is required"),
+                                    (("wait-routed",), "SERVICE is required"), ((), "Subcommands:")):
             done = subprocess.run([CTL, *arguments], capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 2)
             self.assertIn(sentence, done.stderr)

@@ -134,6 +134,16 @@ class Contents(PackageTest):
                    env=clean_environment(PATH=f"{self.tree}/usr/bin:{os.environ['PATH']}"), cwd=self.folder)
         self.assertIn("service sim-5001", done.stdout)
 
+    def test_the_installed_deploy_script_leaves_its_own_folder_alone(self):
+        before = sorted(self.tree.rglob("*"))
+        env = clean_environment(PATH=f"{self.tree}/usr/bin:{os.environ['PATH']}")
+        script = self.tree / SHARE / "scripts/deploy_services.sh"
+        self.assertIn(" /etc/infinilm/ h:", run(script, "deploy-remote", "--dry-run", "h", env=env, cwd=self.folder).stdout)
+        said = run(script, "-c", self.tree / "etc/infinilm", "check", env=env, cwd=self.folder).stdout
+        self.assertIn(" folder /var/lib/infinilm/logs: ", said)
+        self.assertIn(" router_config.json: valid\n", said)
+        self.assertEqual(sorted(self.tree.rglob("*")), before)
+
 
 class ManualPages(PackageTest):
     def page(self, name):

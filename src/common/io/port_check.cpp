@@ -6,12 +6,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
+#include <cstring>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <span>
 #include <sstream>
+#include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "common/io/proc_scan.hpp"
 #include "common/io/unique_fd.hpp"
@@ -39,9 +45,27 @@ int try_listen(std::uint16_t port, const std::string& address) {
   return ::bind(fd.get(), to, size) != 0 || ::listen(fd.get(), 1) != 0 ? errno : 0;
 }
 
-/// As /proc/PID/fd shows them ("socket:[123]"): the sockets that listen on the port, which may be several.
-std::set<std::string> listening_sockets(std::uint16_t port) {
-  std::set<std::string> sockets;
+/// "0100007F" or four such groups, each a word in the machine's byte order.
+std::optional<IpAddress> address_of(std::string_view hex) {
+  constexpr std::size_t kDigits = 8;
+  std::array<std::uint8_t, 16> bytes{};
+  if (hex.size() != kDigits && hex.size() != 4 * kDigits) return std::nullopt;
+  for (std::size_t at = 0; at < hex.size(); at += kDigits) {
+    std::uint32_t word = 0;
+    if (std::from_chars(hex.data() + at, hex.data() + at + kDigits, word, 16).ec != std::errc{}) return std::nullopt;
+    std::memcpy(&bytes[at / 2], &word, sizeof word);
+  }
+  return hex.size() == kDigits ? IpAddress::v4({bytes[0], bytes[1], bytes[2], bytes[3]}) : IpAddress::v6(bytes);
+}
+
+struct Listener {
+  std::optional<IpAddress> address;
+  std::string socket;  ///< as /proc/PID/fd shows it: "socket:[123]"
+};
+
+/// The sockets that listen on the port, which may be several.
+std::vector<Listener> listeners(std::uint16_t port) {
+  std::vector<Listener> sockets;
   for (const char* path : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
     std::istringstream lines(read_small_file(path));
     std::string line;
@@ -51,11 +75,36 @@ std::set<std::string> listening_sockets(std::uint16_t port) {
       words >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >> inode;
       const auto colon = local.rfind(':');
       if (state == "0A" && colon != std::string::npos && std::stoul(local.substr(colon + 1), nullptr, 16) == port) {
-        sockets.insert("socket:[" + inode + "]");
+        sockets.push_back({address_of(std::string_view(local).substr(0, colon)), "socket:[" + inode + "]"});
       }
     }
   }
   return sockets;
+}
+
+std::set<std::string> listening_sockets(std::uint16_t port) {
+  std::set<std::string> sockets;
+  for (Listener& each : listeners(port)) sockets.insert(std::move(each.socket));
+  return sockets;
+}
+
+/// Those that a connection to the address gets to: bound to just that one, else to all of its family, else to all of IPv6,
+/// which take IPv4 as well.
+std::set<std::string> sockets_reached(std::uint16_t port, const IpAddress& address) {
+  constexpr std::size_t kRanks = 3;
+  std::array<std::set<std::string>, kRanks> by_rank;
+  for (const Listener& each : listeners(port)) {
+    if (!each.address) continue;
+    if (*each.address == address) {
+      by_rank[0].insert(each.socket);
+    } else if (each.address->is_unspecified() && each.address->is_v4() == address.is_v4()) {
+      by_rank[1].insert(each.socket);
+    } else if (each.address->is_unspecified() && address.is_v4()) {
+      by_rank[2].insert(each.socket);
+    }
+  }
+  const auto first = std::find_if(by_rank.begin(), by_rank.end(), [](const auto& sockets) { return !sockets.empty(); });
+  return first == by_rank.end() ? std::set<std::string>{} : *first;
 }
 
 bool holds_one_of(const std::filesystem::path& process, const std::set<std::string>& sockets) {
@@ -101,6 +150,8 @@ std::string why_port_is_taken(std::uint16_t port, const std::string& address) {
   const pid_t holder = holder_of(listening_sockets(port));
   return "port " + number + " is taken by " + (holder == 0 ? "another process" : described(holder));
 }
+
+pid_t listener_at(std::uint16_t port, const IpAddress& address) { return holder_of(sockets_reached(port, address)); }
 
 PortOwner owner_of_port(std::uint16_t port, pid_t shim) {
   const auto sockets = listening_sockets(port);

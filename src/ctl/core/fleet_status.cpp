@@ -1,5 +1,7 @@
 #include "ctl/core/fleet_status.hpp"
 
+#include <algorithm>
+
 #include "common/core/http_url.hpp"
 #include "ctl/core/daemon_pages.hpp"
 #include "ctl/core/service_rows.hpp"
@@ -62,14 +64,14 @@ void judge_agent(const PartAnswers& answers, DaemonRow& row) {
 DaemonRow local_row(const PartAnswers& answers) {
   DaemonRow row;
   row.name = answers.part.name;
-  row.pid = answers.pid;
+  row.pid = answers.pid ? answers.pid : answers.listener;
   row.port = answers.part.port;
   row.uptime_seconds = answers.uptime_seconds;
   if (!answers.part.problem.empty() && !answers.pid) {
     row.health = "cannot be started: " + answers.part.problem;
     return row;
   }
-  if (!answers.pid && answers.health.status == 0) {
+  if (!row.pid && answers.health.status == 0) {
     row.health = "not started";
     return row;
   }
@@ -89,6 +91,11 @@ DaemonRow remote_row(const std::string& name, const std::string& url) {
     row.port = parsed->endpoint.port;
   }
   return row;
+}
+
+/// "running, for the router ejected"
+std::string view_of(const ServiceRow& row) {
+  return row.state + (row.routing.empty() ? "" : ", for the router " + row.routing);
 }
 
 bool has(const FleetAnswers& answers, DaemonKind kind) {
@@ -121,12 +128,19 @@ FleetStatus judge_fleet(const FleetAnswers& answers) {
   }
   fleet.services = service_rows(answers);
   for (const ServiceRow& row : fleet.services) {
-    if (row.ok) continue;
-    const std::string routing = row.routing.empty() ? "" : ", for the router " + row.routing;
-    fleet.problems.push_back("service " + row.name + ": " + row.state + routing);
+    if (!row.ok) fleet.problems.push_back("service " + row.name + ": " + view_of(row));
   }
   if (fleet.daemons.empty()) fleet.problems.emplace_back("nothing belongs to this host, and no registry is known");
   return fleet;
+}
+
+std::vector<std::string> not_used_yet(const FleetStatus& fleet, const std::vector<std::string>& services) {
+  std::vector<std::string> waiting;
+  for (const ServiceRow& row : fleet.services) {
+    const bool wanted = std::find(services.begin(), services.end(), row.name) != services.end();
+    if (wanted && !row.ok && !row.routing.empty()) waiting.push_back(row.name + " (" + view_of(row) + ")");
+  }
+  return waiting;
 }
 
 }  // namespace svc::ctl

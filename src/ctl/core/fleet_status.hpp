@@ -22,7 +22,8 @@ struct PageAnswer {
 struct PartAnswers {
   Part part;
   std::optional<int> pid;                ///< of what the script started; nullopt: it does not run
-  std::optional<double> uptime_seconds;  ///< of that process
+  std::optional<int> listener;           ///< without such a pid: of what listens in its place; nullopt: nothing seen
+  std::optional<double> uptime_seconds;  ///< of the process with `pid`
   PageAnswer health;                     ///< GET /health
   PageAnswer detail;                     ///< of an agent GET /status
 };
@@ -68,5 +69,9 @@ struct FleetStatus {
 };
 
 [[nodiscard]] FleetStatus judge_fleet(const FleetAnswers& answers);
+
+/// Those of the services that the router does not use yet, with what is known of them: "gpu1 (running, for the router unknown
+/// to it)". A service counts only while a router answers that has it, or that should have it out of its registry.
+[[nodiscard]] std::vector<std::string> not_used_yet(const FleetStatus& fleet, const std::vector<std::string>& services);
 
 }  // namespace svc::ctl

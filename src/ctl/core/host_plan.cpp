@@ -167,6 +167,7 @@ class Planner {
     part.here = true;
     part.why = file.path;
     part.port = static_cast<std::uint16_t>(file.entry.port + 1);
+    part.engine_host = file.entry.host;
     part.listens = file.agent.host;
     part.tls_ca = tls_ca_;
     part.token_file = absolute(facts_.run_dir, file.agent.token_file);

@@ -51,17 +51,18 @@ struct HostWishes {
 /// A daemon that can be started on this host.
 struct Part {
   DaemonKind kind = DaemonKind::registry;
-  std::string id;            ///< its log and PID file are called so: "registry", "distributed_router", a service's name
-  std::string name;          ///< for people: "registry", "router", a service's name
-  bool here = false;         ///< it belongs to this host
-  std::string why;           ///< why it does, or does not
-  std::string url;           ///< where it answers; of a service: its agent's pages
-  std::uint16_t port = 0;    ///< of `url`; the engine of a service is one below
-  std::string listens;       ///< the address that the port is opened on
-  std::string log_file;      ///< the daemon's own; absolute; "" = none
-  std::string engine_log{};  ///< of a service: what its engine prints
-  std::string token_file{};  ///< where a token for its pages stands; absolute; "" = none is needed
-  std::string tls_ca{};      ///< what its certificate is checked with; absolute; "" = the system's
+  std::string id;          ///< its log and PID file are called so: "registry", "distributed_router", a service's name
+  std::string name;        ///< for people: "registry", "router", a service's name
+  bool here = false;       ///< it belongs to this host
+  std::string why;         ///< why it does, or does not
+  std::string url;         ///< where it answers; of a service: its agent's pages
+  std::uint16_t port = 0;  ///< of `url`; the engine of a service is one below
+  std::string engine_host{};           ///< of a service: as its file says; "" = not known
+  std::string listens;                 ///< the address that the port is opened on
+  std::string log_file;                ///< the daemon's own; absolute; "" = none
+  std::string engine_log{};            ///< of a service: what its engine prints
+  std::string token_file{};            ///< where a token for its pages stands; absolute; "" = none is needed
+  std::string tls_ca{};                ///< what its certificate is checked with; absolute; "" = the system's
   std::vector<std::string> command{};  ///< program and arguments
   std::string problem{};               ///< why it cannot be started; "" = it can
   std::string remark{};                ///< what the operator should know: a flag that is not used

@@ -100,12 +100,14 @@ class Rows {
       if (each.part.kind != DaemonKind::service) continue;
       const bool known = rows_.contains(each.part.name);
       ServiceRow& into = row(each.part.name);
-      if (into.port == 0) into.port = static_cast<std::uint16_t>(each.part.port - 1);
+      if (into.host.empty()) into.host = each.part.engine_host;
+      // One that is in no file any more has no port.
+      if (into.port == 0 && each.part.port > 0) into.port = static_cast<std::uint16_t>(each.part.port - 1);
       auto status = parse_agent_status(each.detail.body);
       if (!status) status = parse_agent_status(each.health.body);
       if (!status) {
         if (!known || into.state == "not registered")
-          into.state = each.pid ? "its agent does not answer" : "not started";
+          into.state = each.pid || each.listener ? "its agent does not answer" : "not started";
         continue;
       }
       if (status->restarts) into.restarts = status->restarts;

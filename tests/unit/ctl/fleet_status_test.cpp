@@ -130,6 +130,22 @@ TEST(FleetStatus, PartThatDoesNotRun_IsAProblem) {
   EXPECT_EQ(fleet.services[0].routing, "up");
 }
 
+TEST(FleetStatus, PartThatSomebodyElseStarted_HasItsPidAndNothingElseNew) {
+  FleetAnswers answers = well();
+  answers.parts[0].pid.reset();
+  answers.parts[0].listener = 321;
+  FleetStatus fleet = judge_fleet(answers);
+  EXPECT_TRUE(fleet.ok());
+  EXPECT_EQ(fleet.daemons[0].pid, 321);
+  EXPECT_EQ(fleet.daemons[0].health, "healthy, 2/2 entries healthy");
+  answers.parts[0].health = {0, "", "127.0.0.1:8081 did not answer in time"};
+  EXPECT_EQ(judge_fleet(answers).problems[0], "registry: no answer: 127.0.0.1:8081 did not answer in time");
+  answers.parts[0].part.problem = "parse: bad";
+  fleet = judge_fleet(answers);
+  EXPECT_EQ(fleet.problems[0], "registry: cannot be started: parse: bad");
+  EXPECT_EQ(fleet.daemons[0].pid, 321);
+}
+
 TEST(FleetStatus, PartThatCannotBeStarted_SaysWhy) {
   FleetAnswers answers = well();
   answers.parts[1].pid.reset();
@@ -241,6 +257,34 @@ TEST(ServiceRows, RouterThatDoesNotUseIt_IsAProblem) {
             std::vector<std::string>{"service gpu1: running, for the router unknown to it"});
 }
 
+TEST(NotUsedYet, ServiceThatTheRouterDoesNotSendTo_IsNamed) {
+  using Names = std::vector<std::string>;
+  FleetAnswers answers = well();
+  EXPECT_EQ(not_used_yet(judge_fleet(answers), {"gpu1"}), Names{});
+  answers.router_stats.body = list({});
+  EXPECT_EQ(not_used_yet(judge_fleet(answers), {"gpu1"}), Names{"gpu1 (running, for the router unknown to it)"});
+  EXPECT_EQ(not_used_yet(judge_fleet(answers), {"gpu2"}), Names{}) << "another one's trouble";
+  json routed = json::parse(kRouted);
+  routed["state"] = "down";
+  routed["healthy"] = false;
+  answers.router_stats.body = list({routed.dump()});
+  EXPECT_EQ(not_used_yet(judge_fleet(answers), {"gpu1"}), Names{"gpu1 (running, for the router down)"});
+}
+
+TEST(NotUsedYet, WhereThereIsNothingToWaitFor_IsEmpty) {
+  FleetAnswers answers = well();
+  answers.router_health = answers.router_stats = {0, "", "nothing listens"};
+  EXPECT_TRUE(not_used_yet(judge_fleet(answers), {"gpu1"}).empty()) << "no router runs";
+  answers = well();
+  answers.router_stats.body = list({});
+  answers.registry_services = {200, list({}), ""};
+  EXPECT_TRUE(not_used_yet(judge_fleet(answers), {"gpu1"}).empty()) << "it registers at another registry";
+  json other = json::parse(kEngineEntry);
+  other["metadata"]["type"] = "speech";
+  answers.registry_services = {200, list({kAgentEntry, other.dump()}), ""};
+  EXPECT_TRUE(not_used_yet(judge_fleet(answers), {"gpu1"}).empty()) << "it is none that routers use";
+}
+
 TEST(ServiceRows, StaticService_IsTheRoutersOwn) {
   FleetAnswers answers = well();
   json spare = json::parse(kRouted);
@@ -274,6 +318,20 @@ TEST(ServiceRows, OwnServiceThatIsNotStarted_IsAProblemTwice) {
   answers.router_stats = {200, list({}), ""};
   EXPECT_EQ(judge_fleet(answers).problems,
             (std::vector<std::string>{"gpu1: not started", "service gpu1: not started"}));
+}
+
+TEST(ServiceRows, FleetThatIsStopped_HasTheAddressesOfItsFiles) {
+  FleetAnswers answers = well();
+  answers.parts[2].pid.reset();
+  answers.parts[2].part.engine_host = "10.0.0.1";
+  answers.parts.push_back(part(DaemonKind::service, "dropped", 0));
+  answers.parts[2].health = answers.parts[2].detail = answers.parts[3].health = {0, "", "nothing listens"};
+  answers.registry_services = answers.registry_stats = answers.router_stats = {0, "", "nothing listens"};
+  const FleetStatus fleet = judge_fleet(answers);
+  EXPECT_EQ(row(fleet, "gpu1").host, "10.0.0.1");
+  EXPECT_EQ(row(fleet, "gpu1").port, 5001);
+  EXPECT_EQ(row(fleet, "dropped").host, "");
+  EXPECT_EQ(row(fleet, "dropped").port, 0) << "no file says its port";
 }
 
 TEST(ServiceRows, EntryOfAnEarlierRegistry_IsReadLeniently) {

@@ -88,6 +88,7 @@ TEST(HostPlan, GpuServerWithTheSameFiles_RunsItsServicesAlone) {
   EXPECT_EQ(gpu1.id, "gpu1");
   EXPECT_EQ(gpu1.url, "http://127.0.0.1:5002");
   EXPECT_EQ(gpu1.port, 5002);
+  EXPECT_EQ(gpu1.engine_host, "192.168.1.10");
   EXPECT_EQ(gpu1.log_file, "/run/logs/gpu1.agent.log");
   EXPECT_EQ(gpu1.engine_log, "/run/logs/gpu1.log");
   EXPECT_EQ(command(gpu1),
