@@ -52,9 +52,12 @@ constexpr std::size_t kLongestStamp = 50;
 }  // namespace
 
 Answers::Answers(const Options& options) : options_(options), fixed_(options.chunk_bytes > 0) {
-  append_json_string(model_json_, options.model);
+  for (const std::string& model : options.models) append_json_string(models_json_.emplace_back(), model);
   set_time(steady_now());
   Generation longest;
+  const auto by_size = [](const std::string& a, const std::string& b) { return a.size() < b.size(); };
+  longest.model = static_cast<std::size_t>(std::max_element(models_json_.begin(), models_json_.end(), by_size) -
+                                           models_json_.begin());
   longest.prompt_tokens = longest.generated = longest.cached_tokens = 999'999'999;
   longest.finish_reason = "canceled";
   if (options.answer_bytes > 0) {
@@ -130,7 +133,7 @@ std::string Answers::usage(const Generation& generation) const {
 std::string Answers::completion_with(const Generation& generation, std::string_view content) const {
   std::string out = "{\"id\":\"" + id(generation, false) + "\",\"object\":\"";
   out += generation.completions ? "text_completion" : "chat.completion";
-  out.append("\",\"created\":").append(created_).append(",\"model\":").append(model_json_);
+  out.append("\",\"created\":").append(created_).append(",\"model\":").append(models_json_[generation.model]);
   out += ",\"system_fingerprint\":null,\"choices\":[{\"index\":0,";
   if (!generation.tool.empty()) {
     out += tool_message(generation.number, generation.tool, content);
@@ -150,20 +153,25 @@ std::string Answers::completion(const Generation& generation) const {
 }
 
 std::string Answers::models() const {
-  std::string out = "{\"object\":\"list\",\"data\":[{\"id\":" + model_json_ + ",\"object\":\"model\",\"created\":";
   const char* owner = options_.kind == EngineKind::vllm   ? "vllm"
                       : options_.kind == EngineKind::rust ? "QYLab"
                                                           : "infinilm";
-  out.append(created_).append(",\"owned_by\":\"").append(owner).append("\"");
-  if (options_.kind == EngineKind::vllm) out += ",\"max_model_len\":131072";
-  return out + "}]}";
+  std::string out = "{\"object\":\"list\",\"data\":[";
+  for (const std::string& model : models_json_) {
+    if (out.back() == '}') out += ',';
+    out.append("{\"id\":").append(model).append(",\"object\":\"model\",\"created\":").append(created_);
+    out.append(",\"owned_by\":\"").append(owner).append("\"");
+    if (options_.kind == EngineKind::vllm) out += ",\"max_model_len\":131072";
+    out += '}';
+  }
+  return out + "]}";
 }
 
 void Answers::set_event_parts(Generation& g, bool compact) const {
   g.event_head = "\"id\":\"" + id(g, compact) + "\",\"object\":\"";
   g.event_head += g.completions ? "text_completion\"" : "chat.completion.chunk\"";
   if (!compact) {
-    g.event_head.append(",\"created\":").append(created_).append(",\"model\":").append(model_json_);
+    g.event_head.append(",\"created\":").append(created_).append(",\"model\":").append(models_json_[g.model]);
     if (options_.kind == EngineKind::infinilm) g.event_head += ",\"system_fingerprint\":null";
   }
   g.event_head += ",\"choices\":[{\"index\":0,";
@@ -236,7 +244,7 @@ void Answers::end_stream(std::string& out, const Generation& g, const Framing& f
   }
   std::string start = "data: {\"id\":\"" + id(g, compact_) + "\",\"object\":\"";
   start.append(g.completions ? "text_completion" : "chat.completion.chunk").append("\",\"created\":").append(created_);
-  start.append(",\"model\":").append(model_json_);
+  start.append(",\"model\":").append(models_json_[g.model]);
   if (options_.kind == EngineKind::infinilm) start += ",\"system_fingerprint\":null";
   std::string last = start + ",\"choices\":[{\"index\":0,";
   if (g.completions) {

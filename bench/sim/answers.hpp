@@ -1,9 +1,11 @@
 // The bytes of every answer. Fixed sizes (--answer-bytes, --chunk-bytes) are met exactly by filling up the content.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bench/sim/options.hpp"
 #include "common/core/clock.hpp"
@@ -20,6 +22,7 @@ struct Framing {
 /// One generation, as its answer shows it.
 struct Generation {
   std::uint64_t number = 0;
+  std::size_t model = 0;  ///< index into Options::models
   std::uint32_t prompt_tokens = 0;
   std::uint32_t generated = 0;
   std::uint32_t cached_tokens = 0;
@@ -72,9 +75,9 @@ class Answers {
   [[nodiscard]] std::string completion_with(const Generation& generation, std::string_view content) const;
 
   const Options& options_;
-  std::string model_json_;
-  std::string fields_;   ///< date, server and x-sim-name
-  std::string created_;  ///< seconds since 1970
+  std::vector<std::string> models_json_;  ///< as Options::models, each with its quotes
+  std::string fields_;                    ///< date, server and x-sim-name
+  std::string created_;                   ///< seconds since 1970
   TimePoint fields_until_{};
   bool compact_ = false;
   bool fixed_ = false;

@@ -39,7 +39,7 @@ void add_engine(CLI::App& app, Options& o) {
       app, "--kind", o.kind,
       {{"infinilm", EngineKind::infinilm}, {"vllm", EngineKind::vllm}, {"infinilm-rust", EngineKind::rust}},
       "Whose HTTP is spoken (default infinilm)");
-  app.add_option("--model", o.model, "Name of the model")->capture_default_str();
+  app.add_option("--model", o.models, "Name of the model; repeatable")->allow_extra_args(false)->capture_default_str();
   app.add_option("--name", o.name, "Sent as x-sim-name with every answer, to tell instances apart");
   add_choice<PathKind>(app, "--path", o.path,
                        {{"both", PathKind::both}, {"v1", PathKind::v1}, {"bare", PathKind::bare}},

@@ -25,8 +25,8 @@ struct Options {
   std::string control_port_file;
 
   EngineKind kind = EngineKind::infinilm;
-  std::string model = "sim-model";
-  std::string name;  ///< not empty: every answer carries "x-sim-name: NAME"
+  std::vector<std::string> models = {"sim-model"};  ///< not empty; an infinilm is the first for any other name
+  std::string name;                                 ///< not empty: every answer carries "x-sim-name: NAME"
   PathKind path = PathKind::both;
   double ready_after = 0;  ///< seconds until the port is bound
   double keepalive = 5;    ///< seconds after which an idle connection is closed (uvicorn's default); 0 = never

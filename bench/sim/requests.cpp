@@ -1,9 +1,14 @@
 // What each request gets: the part of Connection that knows the engine's paths.
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "bench/sim/bad_framing.hpp"
 #include "bench/sim/connection.hpp"
 #include "bench/sim/server.hpp"
+#include "common/core/json_reader.hpp"
 #include "common/core/json_text.hpp"
 
 namespace svc::sim {
@@ -15,6 +20,17 @@ std::string vllm_error(int status, std::string_view type, std::string_view messa
   out.append(",\"type\":\"").append(type).append("\",\"param\":null,\"code\":");
   append_json_int(out, status);
   return out + "}}";
+}
+
+/// `written` is the name as it stands in a JSON text.
+std::optional<std::size_t> index_of(const std::vector<std::string>& models, std::string_view written) {
+  std::string model(written);
+  if (model.find('\\') != std::string::npos) {
+    const auto text = parse_json("\"" + model + "\"");
+    if (text && text->is_string()) model = text->get<std::string>();
+  }
+  const auto found = std::find(models.begin(), models.end(), model);
+  return found == models.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - models.begin()));
 }
 
 }  // namespace
@@ -149,7 +165,7 @@ void Connection::run(Route route) {
 /// True: the request was answered with an error.
 bool Connection::refuse_generation(const ChatRequest& chat) {
   const EngineKind kind = server_.options.kind;
-  const bool unknown = kind != EngineKind::infinilm && chat.model != server_.options.model;
+  const bool unknown = kind != EngineKind::infinilm && !index_of(server_.options.models, chat.model);
   if (unknown && kind == EngineKind::rust) {
     answer_text(404, "Model not found: " + std::string(chat.model));
   } else if (unknown) {
@@ -188,6 +204,7 @@ void Connection::generate(bool completions) {
   if (overflows) job_.max_tokens = 0;
 
   generation_.number = job_.number;
+  generation_.model = index_of(options.models, chat.model).value_or(0);
   generation_.prompt_tokens = job_.prompt_tokens;
   generation_.generated = generation_.cached_tokens = 0;
   generation_.completions = completions;

@@ -241,7 +241,7 @@ std::string Server::stats_json() const {
   out += ",\"failed\":";
   append_json_bool(out, engine.failed());
   out += ",\"model\":";
-  append_json_string(out, options.model);
+  append_json_string(out, options.models.front());
   return out + "}";
 }
 

@@ -42,12 +42,12 @@ void print_ready(const Options& options, std::uint16_t port) {
     return;
   }
   if (options.kind == EngineKind::infinilm) {
-    log_line("LLMEngine initialized with model at " + options.model);
+    log_line("LLMEngine initialized with model at " + options.models.front());
     log_line(options.cache == CacheKind::paged
                  ? "Using Paged KV Cache with num_blocks=" + std::to_string(options.num_blocks)
                  : "Using Static KV Cache with max_cache_len=" + std::to_string(options.max_cache_len));
     log_line("AsyncLLMEngine started");
-    log_line("Engine initialized with model at " + options.model);
+    log_line("Engine initialized with model at " + options.models.front());
   }
   uvicorn_line("Application startup complete.");
   uvicorn_line("Uvicorn running on http://" + address(options, port) + " (Press CTRL+C to quit)");

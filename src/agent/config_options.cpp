@@ -54,7 +54,7 @@ void add_engine(OptionTable& table, ServiceSettings& s) {
                "requests at a time that routers are told, in metadata.max_concurrency; 0 = not stated")
       .flag("paged_attention", s.paged_attention, "infinilm: the paged cache")
       .flag("awq", s.awq, "infinilm, legacy flags: the model is quantised")
-      .text_list("models", s.models, "sim: the models that it serves, the first one really")
+      .text_list("models", s.models, "sim: the models that it serves")
       .text("engine_api_key_file", s.engine_api_key_file, kPath,
             "file with the API key that the engine asks for; empty = it asks for none");
 }

@@ -10,6 +10,7 @@
 
 #include "common/core/nearest_name.hpp"
 #include "common/io/cli.hpp"
+#include "common/io/standard_fds.hpp"
 #include "common/version.hpp"
 #include "ctl/commands.hpp"
 
@@ -59,6 +60,7 @@ std::optional<std::string> unknown_command(const Declared& declared, const std::
 }  // namespace
 
 int run(int argc, const char* const* argv) {
+  occupy_standard_fds();
   CLI::App app{"Looks after InfiniLM daemons and services: asks them how they are, waits for them, checks their files.",
                kName};
   app.set_version_flag("--version",

@@ -210,7 +210,8 @@ class Commands(AgentConfigTest):
                 ([*common, "llama-cpp", "--command", "python3 -m llama_cpp.server"],
                  ["python3", "-m", "llama_cpp.server", "--model", "/m", *listen]),
                 (["-p", "5001", "--service-type", "mock", "--models", "a,b", "--host", "127.0.0.1"],
-                 ["infinilm-sim", "--host", "127.0.0.1", "--port", "5001", "--model", "a"]),
+                 ["infinilm-sim", "--host", "127.0.0.1", "--port", "5001", "--model", "a", "--model",
+                  "b"]),
                 (["-p", "5001", "--command", "run", "--args", "${PORT} ${NAME} '$x y' $${PORT}"],
                  ["run", "5001", "command-5001", "$x y", "${PORT}"])):
             with self.subTest(flags=flags):
@@ -276,7 +277,7 @@ class Files(AgentConfigTest):
         for text, word in (('type = "vllm"\nmodel = "/m"', "serve /m "),
                            ('type = "infinilm"\nmodel_path = "/m"', "--model /m "),
                            ('type = "infinilm-rust"\nconfig_file = "x.toml"', "xtask service x.toml -p 8100"),
-                           ('type = "mock"\nmodels = ["a", "b"]', "--model a"),
+                           ('type = "mock"\nmodels = ["a", "b"]', "--model a --model b"),
                            ('type = "sglang"\nmodel = "/m"', "--model-path /m "),
                            ('type = "llama-cpp"\nmodel = "/m"', "llama-server --model /m "),
                            ('type = "command"\ncommand = "x"\n[backend.env]\nA = "1"', "x")):

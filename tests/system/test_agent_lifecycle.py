@@ -262,6 +262,7 @@ class Processes(AgentTest):
         self.assertEqual(len(agent.engines()), 3)
         self.assertEqual(alone.read_text(), "")
         self.assertEqual(agent.last_exit()["kind"], "lost")
+        self.assertIn("ERROR instance: the shim of the service ended unexpectedly", agent.stderr_text())
         self.finish(agent)
 
     def test_agent_and_shim_are_killed_together(self):

@@ -368,6 +368,21 @@ class Simulator(AgentTest):
         self.finish(agent)
         self.assertLess(time.monotonic() - begun, patience(10), "not when it has loaded")
 
+    def test_a_mock_serves_all_its_models_behind_a_router(self):
+        registry = self.start_registry()
+        agent = self.running_agent({"type": "mock", "models": ["a", "b"]}, registry=registry)
+        self.assertEqual(agent.status()["models"], ["a", "b"])
+        wait_until(lambda: agent.server_name in registry.names("?healthy=true"), 20, "the engine in the registry")
+        entry = registry.service(agent.server_name)
+        self.assertEqual((entry["models"], [item["id"] for item in entry["metadata"]["models_list"]]),
+                         (["a", "b"], ["a", "b"]))
+        router = self.start_router(registry=registry)
+        for model in ("b", "a"):
+            answer = wait_until(lambda m=model: router.chat(model=m), 20, "an answer")
+            self.assertEqual((answer.status, answer.json()["model"]), (200, model))
+        self.assert_openai_error(router.chat(model="c"), 404, "model_not_found")
+        self.finish(agent)
+
     def test_the_step_of_the_simulator_fails(self):
         agent = self.running_agent(sim(), *SOON)
         http_wire.call(agent.engine_port, "POST", "/sim/fault", {"fault": "step_failure"})

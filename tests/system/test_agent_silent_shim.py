@@ -40,6 +40,19 @@ class SilentShim(AgentTest):
         wait_until(lambda: "its shim does not answer" in agent.stderr_text(), 10, "a word about it")
         self.finish(agent)
 
+    def test_a_later_engine_s_shim_that_somebody_kills_is_told(self):
+        """That the agent has ended one shim does not make it silent about the next."""
+        agent, _ = self.running_and_silent("--restart-delay=20ms")
+        engine = agent.engine_pid()
+        agent.call("POST", "/restart")
+        wait_until(lambda: agent.engines() and agent.engine_pid() != engine, 30, "another engine")
+        agent.running()
+        shim, = agent.shims()
+        os.kill(shim.pid, signal.SIGKILL)
+        wait_until(lambda: "ERROR instance: the shim of the service ended unexpectedly" in agent.stderr_text(), 10,
+                   "a word about it")
+        self.finish(agent)
+
     def test_a_stop_and_a_restart_of_the_own_engine(self):
         """The agent's own shim does not take the order: the run is ended without it, and what was asked for follows."""
         agent, starts = self.running_and_silent()
@@ -52,7 +65,10 @@ class SilentShim(AgentTest):
         shim, = agent.shims()
         os.kill(shim.pid, signal.SIGSTOP)
         self.finish(agent)
-        cgroup = re.search(r"cgroup=(\S+)", agent.stderr_text())[1].strip('"')
+        said = agent.stderr_text()
+        self.assertEqual(said.count("INFO  instance: the run was ended without its shim"), 2)
+        self.assertNotIn("ended unexpectedly", said, "nobody else did it")
+        cgroup = re.search(r"cgroup=(\S+)", said)[1].strip('"')
         self.assertEqual(list(pathlib.Path(cgroup or ".").glob(f"infinilm-{agent.name}.*")), [])
 
 

@@ -83,6 +83,30 @@ class Contract(SimTest):
         other = sim.call("POST", CHAT, json=chat() | {"model": "other"})
         self.assertEqual((other.status, other.json()["error"]["type"]), (404, "NotFoundError"))
 
+    def test_several_models(self):
+        for kind, path in (("infinilm", CHAT), ("vllm", CHAT), ("infinilm-rust", "/chat/completions")):
+            with self.subTest(kind):
+                sim = self.start_sim(f"--kind={kind}", "--model", "a", "--model=b c", "--model", "ü", name=kind)
+                listed = sim.call("GET", path.replace("chat/completions", "models")).json()["data"]
+                self.assertEqual([model["id"] for model in listed], ["a", "b c", "ü"])
+                self.assertEqual(len({tuple(sorted(model)) for model in listed}), 1, "all fields of all")
+                for model in ("b c", "a", "ü"):
+                    with sim.connection() as connection:
+                        connection.send(request_bytes("POST", path, json=chat(model=model, stream=True, max_tokens=2)))
+                        events = Stream(connection).events()
+                    self.assertEqual({event["model"] for event in events if event != "[DONE]"}, {model})
+                    if kind != "infinilm-rust":
+                        self.assertEqual(sim.chat(model=model)["model"], model)
+                unknown = sim.call("POST", path, json=chat(model="c"))
+                self.assertEqual(unknown.status, 200 if kind == "infinilm" else 404)
+                if kind == "infinilm":
+                    self.assertEqual(unknown.json()["model"], "a")
+
+    def test_fixed_sizes_hold_for_each_model(self):
+        sim = self.start_sim("--kind=vllm", "--model=m", f"--model={'n' * 100}", "--answer-bytes=600")
+        for model in ("m", "n" * 100):
+            self.assertEqual(len(sim.call("POST", CHAT, json=chat(model=model, max_tokens=2)).body), 600)
+
     def test_a_forced_function_call(self):
         tools = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
                  for name in ("weather", 'ti"me\u00e9')]

@@ -134,7 +134,7 @@ Result<Argv> sim(const ServiceSettings& s) {
   auto argv = program(s, {"infinilm-sim"});
   if (!argv) return argv;
   add_address(*argv, s);
-  if (!s.models.empty()) add(*argv, "--model", s.models.front());
+  for (const std::string& model : s.models) add(*argv, "--model", model);
   return argv;
 }
 

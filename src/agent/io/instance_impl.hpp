@@ -93,6 +93,7 @@ struct Instance::Impl {
   std::optional<RunReport> run;
   std::optional<ExitOutcome> first_exit;  ///< of the present run, as the shim told it
   std::optional<Duration> stop_asked;     ///< of the present run; it may come before the shim is there
+  bool shim_killed = false;               ///< of the present run, by this agent
   bool taking_over = false;
   std::optional<bool> found_run;  ///< take_over: the first report came (true), or the shim ended (false)
   std::uint16_t engine_port = 0;

@@ -44,6 +44,7 @@ asio::awaitable<void> Instance::Impl::launch() {
   run.reset();
   first_exit.reset();
   stop_asked.reset();
+  shim_killed = false;
   run_lines_lost = 0;
   stranger_told = false;
   tells_requests = true;
@@ -150,8 +151,12 @@ void Instance::Impl::on_exit(const ExitOutcome& outcome) {
 
 asio::awaitable<void> Instance::Impl::on_end(bool clean) {
   if (!clean) {
-    log.error("the shim of the service ended unexpectedly; what it leaves behind is killed",
-              {{"service", settings.name}});
+    if (shim_killed) {
+      log.info("the run was ended without its shim", {{"service", settings.name}});
+    } else {
+      log.error("the shim of the service ended unexpectedly; what it leaves behind is killed",
+                {{"service", settings.name}});
+    }
     co_await ChildWatch::end_strays();
     end_what_is_left();  // of an adopted run nothing is a child of this agent
   }

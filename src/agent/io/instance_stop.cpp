@@ -72,6 +72,7 @@ asio::awaitable<void> Instance::Impl::watch_stop(std::uint64_t number, Duration 
 }
 
 asio::awaitable<void> Instance::Impl::kill(RunIdentity of) {
+  shim_killed = true;
   const bool gone = co_await kill_run(std::move(of));
   if (!gone) {
     log.error("a process of the run cannot be killed: it waits in the kernel", {{"service", settings.name}});

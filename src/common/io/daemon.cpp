@@ -22,6 +22,7 @@
 #include "common/io/rlimit.hpp"
 #include "common/io/sd_notify.hpp"
 #include "common/io/signals.hpp"
+#include "common/io/standard_fds.hpp"
 #include "common/version.hpp"
 
 namespace svc {
@@ -230,6 +231,7 @@ class Daemon {
 }  // namespace
 
 int run_daemon(int argc, const char* const* argv, const DaemonDefinition& definition) {
+  occupy_standard_fds();
   const std::string& name = definition.cli.name;
   const std::vector<std::string> args(argv + std::min(argc, 1), argv + argc);
   std::unique_ptr<DaemonConfig> config = definition.make_config();

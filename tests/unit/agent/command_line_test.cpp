@@ -116,7 +116,7 @@ TEST(CommandLine, EachKind_HasItsOwnFlags) {
          s.models = {"a b", "c"};
          s.host = "127.0.0.1";
        },
-       "infinilm-sim --host 127.0.0.1 --port 5001 --model 'a b'"},
+       "infinilm-sim --host 127.0.0.1 --port 5001 --model 'a b' --model c"},
       {"command", [](ServiceSettings& s) { s.command = "./engine"; }, "./engine"},
       {"command", [](ServiceSettings& s) { s.command = "'/opt/my engine/run' -v"; }, "'/opt/my engine/run' -v"},
   });
