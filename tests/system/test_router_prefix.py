@@ -125,6 +125,27 @@ class Prefix(RouterTest):
         register(sim, "2026-01-02T00:00:00Z")
         wait_until(lambda: matched() == 0, 20, "the new incarnation is known")
 
+    def test_a_prompt_that_was_refused_or_never_answered_is_in_no_cache(self):
+        sims = self.start_sims(1)
+        router = self.balancer(sims, fields={"max_fails": 0}, hung_timeout=0, health_interval=0)
+        messages = [{"role": "user", "content": text(1, 6000)}]
+        query = "/explain?" + urllib.parse.urlencode({"model": MODEL, "prompt": messages[0]["content"]})
+
+        def matched():
+            return router.get(query)["candidates"][0]["matched_tokens"]
+        for status in (404, 429, 500):
+            sims[0].fault("status", status=status, count=1)
+            answer = router.call("POST", CHAT, json={"model": MODEL, "messages": messages})
+            self.assertEqual(answer.status, status)
+            self.assertEqual(matched(), 0, status)
+        sims[0].fault("reset")  # over a kept connection it is sent twice
+        self.assertEqual(router.call("POST", CHAT, json={"model": MODEL, "messages": messages}).status, 502)
+        sims[0].no_faults()
+        self.assertEqual(matched(), 0)
+        self.assertEqual(self.metric(router, "infinilm_router_prefix_index_entries"), 0)
+        self.who(router, messages)
+        self.assertGreater(matched(), 1300)
+
     def test_prompt_cache_key_gives_affinity_where_the_text_gives_none(self):
         sims = self.start_sims(4)
         router = self.balancer(sims)

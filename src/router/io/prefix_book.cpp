@@ -139,9 +139,14 @@ WaitOrder::Place PrefixBook::has_place(std::string_view asked_model, PrefixAsk a
   return ask.context.hold && !scores_.any_open() ? Place::nobody : Place::no;
 }
 
-void PrefixBook::cached(const LoadTicket& ticket, const PromptShape& shape) {
+void PrefixBook::cached(LoadTicket& ticket, const PromptShape& shape) {
   const std::lock_guard guard(lock_);
   policy_.cached(ticket, shape);
+}
+
+void PrefixBook::answered(LoadTicket& ticket, const PromptShape& shape, bool taken) {
+  const std::lock_guard guard(lock_);
+  policy_.answered(ticket, shape, taken);
 }
 
 void PrefixBook::first_byte(const LoadTicket& ticket, TimePoint now) {

@@ -66,7 +66,9 @@ class PrefixBook {
   /// for requests that may be held. Nothing is counted.
   [[nodiscard]] WaitOrder::Place has_place(std::string_view asked_model, PrefixAsk ask);
   /// Its prompt was sent.
-  void cached(const LoadTicket& ticket, const PromptShape& shape);
+  void cached(LoadTicket& ticket, const PromptShape& shape);
+  /// Its answer has begun: it was taken, or refused.
+  void answered(LoadTicket& ticket, const PromptShape& shape, bool taken);
   void first_byte(const LoadTicket& ticket, TimePoint now);
   void ended(const LoadTicket& ticket, const PromptShape& shape, std::string_view model, const Outcome& outcome,
              TimePoint now);

@@ -69,6 +69,12 @@ void ClientSession::prompt_sent() {
   }
 }
 
+void ClientSession::prompt_judged() {
+  if (x_.prompt != nullptr && x_.prompt->load.stake) {
+    thread_.plane().prefix.answered(x_.prompt->load, x_.prompt->shape, x_.status < 300);
+  }
+}
+
 void ClientSession::prompt_done() {
   // A refusal comes before any work: an instance that fails fast would be learned as the fastest of all.
   if (x_.prompt == nullptr || !x_.prompt->load || x_.status >= 300) {
