@@ -177,6 +177,31 @@ TEST(PrefixIndex, Memory_StaysInItsBounds) {
   EXPECT_EQ(matched(index, prompt(1, 4096), 1), 0U);
 }
 
+/// With as many blocks as given, each at one lane of 16 or at all of them: bytes for each holder of each block.
+double bytes_a_holder(std::size_t blocks, bool shared) {
+  constexpr Lane kLanes = 16;
+  PrefixIndex index(std::size_t{1} << 30U);
+  for (Lane lane = 0; lane < kLanes; ++lane) index.set_capacity(lane, 1ULL << 40U);
+  for (unsigned seed = 0; index.entries() < blocks; ++seed) {
+    const auto some = prompt(seed, 64 * 256);
+    for (Lane lane = 0; lane < kLanes; ++lane) {
+      if (shared || seed % kLanes == lane) index.insert(lane, some);
+    }
+  }
+  double holders = 0;
+  for (Lane lane = 0; lane < kLanes; ++lane) holders += static_cast<double>(index.held_blocks(lane));
+  return static_cast<double>(index.bytes()) / holders;
+}
+
+TEST(PrefixIndex, Memory_OfABlockAndOfEachWhoHasIt) {
+  // The table doubles above three quarters of 65,536: just before, and just after, when it is emptiest.
+  EXPECT_LE(bytes_a_holder(48'900, false), 72);
+  EXPECT_LE(bytes_a_holder(49'200, false), 125);
+  EXPECT_LE(bytes_a_holder(62'500, false), 110) << "as full as with a million";
+  EXPECT_LE(bytes_a_holder(49'000, true), 33) << "uses, and two nodes for the 13 that have no room in the entry";
+  EXPECT_LE(bytes_a_holder(62'500, true), 33);
+}
+
 TEST(PrefixIndex, BlocksThatAllLanesHave_StayInTheBoundsToo) {
   constexpr std::size_t kBytes = 1U << 20U;
   PrefixIndex index(kBytes);
