@@ -18,7 +18,14 @@ PrefixAsk ClientSession::prefix_ask() {
   return ask;
 }
 
-double ClientSession::own_seconds() { return by_prefix() ? thread_.plane().prefix.own_seconds(prefix_ask()) : 0; }
+double ClientSession::own_seconds() {
+  if (!by_prefix()) {
+    return 0;
+  }
+  const PrefixChoice choice = thread_.plane().prefix.outlook(prefix_ask());
+  prompt_state().held = choice.held;
+  return choice.appraisal.own;
+}
 
 PickResult ClientSession::choose_upstream(double& seconds) {
   if (!by_prefix()) {
@@ -34,6 +41,7 @@ PickResult ClientSession::choose_upstream(double& seconds) {
   prompt.matched_tokens = choice.appraisal.matched;
   prompt.predicted_wait = choice.appraisal.wait;
   prompt.candidates = choice.candidates;
+  prompt.held = choice.held;
   seconds = choice.appraisal.own;
   return choice.picked;
 }
