@@ -131,8 +131,12 @@ void PrefixIndex::settle(Lane lane, const PromptShape& prompt, const Stake& stak
   if (lane >= lanes_.size() || table_.empty()) return;
   if (stake.key) settle_block(lane, prompt.key_hash, computed);
   const std::size_t to = std::min<std::size_t>(stake.to, prompt.blocks.size());
+  const auto fetch = [&](std::size_t at) {
+    if (at < to) __builtin_prefetch(&table_[home(prompt.blocks[at].hash)], 1);
+  };
+  for (std::size_t at = stake.from; at < stake.from + kAhead; ++at) fetch(at);
   for (std::size_t at = stake.from; at < to; ++at) {
-    if (at + kAhead < to) __builtin_prefetch(&table_[home(prompt.blocks[at + kAhead].hash)], 1);
+    fetch(at + kAhead);
     settle_block(lane, prompt.blocks[at].hash, computed);
   }
 }
