@@ -50,8 +50,9 @@ struct Fleet {
     for (std::uint64_t seed = 0; seed < 100 * count; ++seed) {
       shapes.push_back(shape_of(text_of(kPromptBytes, seed)));
       policy.appraise(policy.view(shapes.back(), "m"), lanes, {}, now, scores);
-      const auto ticket = policy.sent(static_cast<Lane>(seed % count), scores[seed % count], true, now);
+      auto ticket = policy.sent(static_cast<Lane>(seed % count), scores[seed % count], true, now);
       policy.cached(ticket, shapes.back());
+      policy.answered(ticket, shapes.back(), true);
       policy.ended(ticket, shapes.back(), "m", {}, now);
     }
   }
@@ -104,8 +105,9 @@ void whole_request(benchmark::State& state) {
       if (fleet.scores[lane].score < fleet.scores[best].score) best = lane;
     }
     matched += fleet.scores[best].matched;
-    const auto ticket = fleet.policy.sent(best, fleet.scores[best], true, fleet.now);
+    auto ticket = fleet.policy.sent(best, fleet.scores[best], true, fleet.now);
     fleet.policy.cached(ticket, shape);
+    fleet.policy.answered(ticket, shape, true);
     fleet.policy.first_byte(ticket, fleet.now);
     fleet.policy.ended(ticket, shape, "m", {.complete = true, .prompt_tokens = 12'000}, fleet.now);
   }

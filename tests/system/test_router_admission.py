@@ -18,6 +18,7 @@ class Admission(GatedTest):
         connections = self.fill(router, gate, 2, 6)
         self.assertEqual(router.stats()["queues"]["by_model"], {MODEL: 6})
         self.assertEqual(router.metric("infinilm_router_queue_length"), 6)
+        self.assertEqual(router.metric("infinilm_router_held_requests"), 0)
         self.assertEqual(router.metric(f'infinilm_router_queue_length_by_model{{model="{MODEL}"}}'), 6)
         for done in range(8):
             gate.release()
@@ -26,6 +27,7 @@ class Admission(GatedTest):
         self.assertEqual(gate.most, 2)
         self.assertEqual(gate.arrived, [f"/v1/r{index}" for index in range(8)])
         self.assertEqual(router.metric("infinilm_router_queue_seconds_count"), 6)
+        self.assertEqual(router.metric("infinilm_router_hold_seconds_count"), 0)
         self.assert_all_quiet(router)
 
     def test_without_a_queue_what_finds_no_room_is_429(self):

@@ -14,7 +14,8 @@ LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)'
 
 FAMILIES = {
     "ttft_seconds": "histogram", "itl_seconds": "histogram", "request_seconds": "histogram",
-    "queue_seconds": "histogram", "attempts_total": "counter", "retries_total": "counter",
+    "queue_seconds": "histogram", "hold_seconds": "histogram", "held_requests": "gauge",
+    "attempts_total": "counter", "retries_total": "counter",
     "upstream_ejections_total": "counter", "upstream_in_flight": "gauge", "requests_active": "gauge",
     "prompt_tokens_total": "counter", "completion_tokens_total": "counter", "upstream_failures_total": "counter",
     "refusals_total": "counter", "view_age_seconds": "gauge", "queue_length": "gauge", "requests_total": "counter",

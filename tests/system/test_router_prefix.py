@@ -60,6 +60,8 @@ class Prefix(RouterTest):
             answer = self.who(router, turn, stream=True)
             self.assertEqual(answer.header("x-sim-name"), home)
         self.assertGreater(self.metric(router, "infinilm_router_prefix_matched_tokens_total"), 8 * 700)
+        self.assertAlmostEqual(self.metric(router, "infinilm_router_prefix_upstream_index_bytes"),
+                               self.metric(router, "infinilm_router_prefix_index_bytes"), delta=1)
         router.wait_idle()
         self.assertEqual(self.metric(router, "infinilm_router_prefix_upstream_decoding"), 0)
         self.assertEqual(self.metric(router, "infinilm_router_prefix_upstream_queued_tokens"), 0)
@@ -125,6 +127,27 @@ class Prefix(RouterTest):
         register(sim, "2026-01-02T00:00:00Z")
         wait_until(lambda: matched() == 0, 20, "the new incarnation is known")
 
+    def test_a_prompt_that_was_refused_or_never_answered_is_in_no_cache(self):
+        sims = self.start_sims(1)
+        router = self.balancer(sims, fields={"max_fails": 0}, hung_timeout=0, health_interval=0)
+        messages = [{"role": "user", "content": text(1, 6000)}]
+        query = "/explain?" + urllib.parse.urlencode({"model": MODEL, "prompt": messages[0]["content"]})
+
+        def matched():
+            return router.get(query)["candidates"][0]["matched_tokens"]
+        for status in (404, 429, 500):
+            sims[0].fault("status", status=status, count=1)
+            answer = router.call("POST", CHAT, json={"model": MODEL, "messages": messages})
+            self.assertEqual(answer.status, status)
+            self.assertEqual(matched(), 0, status)
+        sims[0].fault("reset")  # over a kept connection it is sent twice
+        self.assertEqual(router.call("POST", CHAT, json={"model": MODEL, "messages": messages}).status, 502)
+        sims[0].no_faults()
+        self.assertEqual(matched(), 0)
+        self.assertEqual(self.metric(router, "infinilm_router_prefix_index_entries"), 0)
+        self.who(router, messages)
+        self.assertGreater(matched(), 1300)
+
     def test_prompt_cache_key_gives_affinity_where_the_text_gives_none(self):
         sims = self.start_sims(4)
         router = self.balancer(sims)
@@ -141,11 +164,12 @@ class Prefix(RouterTest):
         router = self.balancer(sims, args=["--access-log=json", "--access-log-prefixes"])
         messages = [{"role": "user", "content": text(5, 9000)}]
         self.who(router, messages)
-        answer = router.call("POST", CHAT, headers=[("X-Request-Id", "ask-1"), ("X-Priority", "batch")],
-                             json={"model": MODEL, "messages": messages, "max_tokens": 3, "stream": True})
-        self.assertEqual(answer.status, 200)
+        stream = router.stream(messages[0]["content"], max_tokens=3,
+                               headers=[("X-Request-Id", "ask-1"), ("X-Priority", "batch")])
+        self.assertEqual(stream.events()[-1], "[DONE]")
+        stream.connection.close()
         said = router.get("/explain?request_id=ask-1")
-        self.assertEqual(said["upstream"], answer.header("x-sim-name"))
+        self.assertEqual(said["upstream"], stream.headers["x-sim-name"])
         self.assertEqual({c["name"] for c in said["candidates"]}, {"sim-0", "sim-1"})
         best = min(said["candidates"], key=lambda c: c["score"])
         self.assertEqual(best["name"], said["upstream"])
@@ -196,6 +220,10 @@ class Prefix(RouterTest):
         self.assertEqual(order, ["short", "middle", "long"])
         router.wait_idle()
         self.assertEqual(self.metric(router, "infinilm_router_queue_length"), 0)
+        self.assertEqual(self.metric(router, "infinilm_router_held_requests"), 0)
+        self.assertEqual(self.metric(router, "infinilm_router_hold_seconds_count"), 3)
+        self.assertEqual(self.metric(router, "infinilm_router_queue_seconds_count"), 3)
+        self.assertGreater(self.metric(router, "infinilm_router_hold_seconds_sum"), 0)
 
     def test_a_held_request_whose_client_leaves_is_gone_at_once(self):
         sims = self.start_sims(1)
@@ -210,6 +238,7 @@ class Prefix(RouterTest):
             if number == 1:
                 wait_until(lambda: router.service("sim-0")["in_flight"] == 1, 20, "the engine is busy")
         wait_until(lambda: self.metric(router, "infinilm_router_queue_length") == 1, 20, "one is held")
+        self.assertEqual(self.metric(router, "infinilm_router_held_requests"), 1)
         waiting.close()
         wait_until(lambda: self.metric(router, "infinilm_router_queue_length") == 0, 20, "it is gone")
         busy.close()

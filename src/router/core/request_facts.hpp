@@ -19,8 +19,8 @@ struct RequestFacts {
   std::string model;                   ///< top-level "model" when it is a string; the last one if it comes twice
   bool stream = false;                 ///< top-level "stream": true
   std::string prompt_cache_key, user;  ///< strings only
-  std::uint64_t text_bytes = 0;  ///< of message text: string contents, or parts' text; else of the prompt's strings;
-                                 ///< as UTF-8, escapes resolved
+  std::uint64_t text_bytes = 0;  ///< of the text of messages, else of `input`, else of the prompt's strings; and of
+                                 ///< `system` and `instructions`; as UTF-8, escapes resolved
 
   void clear();
 };
@@ -45,7 +45,7 @@ class FactsReader {
   void read(std::string_view body, const FactsWanted& wanted, RequestFacts& facts);
 
   /// The shape of the prompt that the last read() found; it must have wanted it, and its body must still be there.
-  void shape_prompt(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape) const;
+  void shape_prompt(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape);
   /// The last body is gone; memory for an unusually large one is given back.
   void release();
 

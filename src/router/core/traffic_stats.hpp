@@ -86,7 +86,7 @@ struct ThreadStats {
   Tally panic_picks, backup_picks;
   Tally client_gone;
   std::array<Tally, kFailureReasons> refusals;  ///< answers of the router's own, by reason
-  TimeTally queue_time, pick_to_first_byte;
+  TimeTally queue_time, hold_time, pick_to_first_byte;
   Tally attempts;
 };
 

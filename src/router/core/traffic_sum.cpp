@@ -97,6 +97,7 @@ ThreadSum sum_threads(std::span<const ThreadStats* const> threads) {
     sum.attempts += stats->attempts.value();
     for (std::size_t i = 0; i < sum.refusals.size(); ++i) sum.refusals[i] += stats->refusals[i].value();
     sum.queue_time.add(stats->queue_time);
+    sum.hold_time.add(stats->hold_time);
     sum.pick_to_first_byte.add(stats->pick_to_first_byte);
   }
   return sum;

@@ -41,7 +41,7 @@ struct ThreadSum {
   std::uint64_t upstream_connects = 0, upstream_reuses = 0, retries = 0, retries_denied = 0;
   std::uint64_t panic_picks = 0, backup_picks = 0, client_gone = 0, attempts = 0;
   std::array<std::uint64_t, kFailureReasons> refusals{};
-  TimeSum queue_time, pick_to_first_byte;
+  TimeSum queue_time, hold_time, pick_to_first_byte;
 };
 
 /// By model; over all threads.

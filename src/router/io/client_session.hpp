@@ -131,6 +131,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   [[nodiscard]] double own_seconds();
   void take_priority(const RequestHead& head);
   void prompt_sent();
+  void prompt_judged();  ///< its answer's status is known
   void prompt_done();
   void end_load();
   void room_made(const UpstreamSpec& spec);  ///< somebody who waits may have a place now

@@ -18,6 +18,7 @@ void PromptState::reset() {
   matched_tokens = 0;
   predicted_wait = -1;
   candidates = 0;
+  held = false;
   prefix.clear();
 }
 

@@ -29,6 +29,7 @@ struct PromptState {
   double matched_tokens = 0;   ///< of the last choice
   double predicted_wait = -1;  ///< the same, in seconds; -1 = there was none
   std::size_t candidates = 0;
+  bool held = false;   ///< the same: it waits though an instance would take it
   std::string prefix;  ///< of the shape, for the access log
 
   void reset();

@@ -66,6 +66,7 @@ PrefixChoice PrefixBook::choose(PrefixAsk ask) {
   if (upstream == nullptr && choice.picked.problem == PickProblem::all_busy) {
     ask.context.hold = false;
     upstream = preview(*ask.group, *ask.settings, ask.context).upstream;
+    choice.held = upstream != nullptr;
   }
   const auto* appraisal = upstream != nullptr ? scores_.of(upstream->live->slot) : nullptr;
   if (appraisal == nullptr) return choice;
@@ -114,14 +115,18 @@ std::optional<PrefixDecision> PrefixBook::decision(std::string_view request_id) 
   return std::nullopt;
 }
 
-double PrefixBook::own_seconds(PrefixAsk ask) {
+PrefixChoice PrefixBook::outlook(PrefixAsk ask) {
   const std::lock_guard guard(lock_);
   score(ask);
   ask.context.prefix = &scores_;
   ask.context.hold = false;
+  PrefixChoice choice;
   const auto* upstream = preview(*ask.group, *ask.settings, ask.context).upstream;
   const auto* appraisal = upstream != nullptr ? scores_.of(upstream->live->slot) : nullptr;
-  return appraisal != nullptr ? appraisal->own : 0;
+  if (appraisal == nullptr) return choice;
+  choice.appraisal = *appraisal;
+  choice.held = ask.settings->prefix.hold;
+  return choice;
 }
 
 WaitOrder::Place PrefixBook::has_place(std::string_view asked_model, PrefixAsk ask) {
@@ -139,9 +144,14 @@ WaitOrder::Place PrefixBook::has_place(std::string_view asked_model, PrefixAsk a
   return ask.context.hold && !scores_.any_open() ? Place::nobody : Place::no;
 }
 
-void PrefixBook::cached(const LoadTicket& ticket, const PromptShape& shape) {
+void PrefixBook::cached(LoadTicket& ticket, const PromptShape& shape) {
   const std::lock_guard guard(lock_);
   policy_.cached(ticket, shape);
+}
+
+void PrefixBook::answered(LoadTicket& ticket, const PromptShape& shape, bool taken) {
+  const std::lock_guard guard(lock_);
+  policy_.answered(ticket, shape, taken);
 }
 
 void PrefixBook::first_byte(const LoadTicket& ticket, TimePoint now) {
@@ -186,6 +196,7 @@ PrefixBook::Facts PrefixBook::facts() {
   facts.real_over_predicted_sum = real_over_predicted_sum_;
   facts.index_bytes = policy_.index().bytes();
   facts.index_entries = policy_.index().entries();
+  double blocks = 0;
   for (const auto& upstream : table_->upstreams()) {
     const auto lane = upstream.live->slot;
     const auto* load = policy_.load(lane);
@@ -193,6 +204,11 @@ PrefixBook::Facts PrefixBook::facts() {
     facts.lanes.push_back({upstream.spec.name, load->active(), load->decoding(), load->uncached(),
                            load->speed().prefill_rate(), load->speed().piece_rate(), policy_.index().held_blocks(lane),
                            policy_.index().held_units(lane)});
+    blocks += static_cast<double>(facts.lanes.back().index_blocks);
+  }
+  for (auto& lane : facts.lanes) {
+    lane.index_bytes =
+        static_cast<double>(facts.index_bytes) * static_cast<double>(lane.index_blocks) / std::max(1.0, blocks);
   }
   for (const auto& [model, ratio] : policy_.ratios()) facts.bytes_per_token_factor.emplace_back(model, ratio.factor());
   return facts;

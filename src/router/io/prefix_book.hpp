@@ -34,6 +34,7 @@ struct PrefixChoice {
   PickResult picked;
   LoadTicket ticket;    ///< when one was picked and counted
   Appraisal appraisal;  ///< of the one that was picked, or that is waited for
+  bool held = false;    ///< none was picked, and one would be for a request that may not be held
   std::size_t candidates = 0;
 };
 
@@ -60,13 +61,15 @@ class PrefixBook {
 
   // Any thread.
   PrefixChoice choose(PrefixAsk ask);
-  /// Seconds of prefill that it needs where it would be answered soonest.
-  [[nodiscard]] double own_seconds(PrefixAsk ask);
+  /// Where it would be answered soonest, of a request that has to wait for others: nothing is picked.
+  [[nodiscard]] PrefixChoice outlook(PrefixAsk ask);
   /// Would choose() find a place for it now, in the newest table? `nobody`: every instance of its group has enough to do
   /// for requests that may be held. Nothing is counted.
   [[nodiscard]] WaitOrder::Place has_place(std::string_view asked_model, PrefixAsk ask);
   /// Its prompt was sent.
-  void cached(const LoadTicket& ticket, const PromptShape& shape);
+  void cached(LoadTicket& ticket, const PromptShape& shape);
+  /// Its answer has begun: it was taken, or refused.
+  void answered(LoadTicket& ticket, const PromptShape& shape, bool taken);
   void first_byte(const LoadTicket& ticket, TimePoint now);
   void ended(const LoadTicket& ticket, const PromptShape& shape, std::string_view model, const Outcome& outcome,
              TimePoint now);
@@ -88,6 +91,7 @@ class PrefixBook {
     double queued_tokens = 0, prefill_rate = 0, piece_rate = 0;
     std::size_t index_blocks = 0;
     std::uint64_t index_units = 0;
+    double index_bytes = 0;  ///< its share of all, by blocks: those of several instances are stored once
   };
   struct Facts {
     bool used = false;  ///< some model's method is prefix_aware

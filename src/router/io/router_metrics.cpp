@@ -135,11 +135,15 @@ void write_router(ExpositionText& out, const ControlView& view) {
   gauge("infinilm_router_buffered_bytes", "Bytes held in memory for requests and slow clients", sum.buffered_bytes);
   out.histogram("infinilm_router_queue_seconds", "Time in the queue");
   out.value("", sum.queue_time);
+  out.histogram("infinilm_router_hold_seconds", "Of these, times of requests that hold kept back");
+  out.value("", sum.hold_time);
   out.histogram("infinilm_router_pick_to_first_byte_seconds", "From the choice of an instance to its first byte");
   out.value("", sum.pick_to_first_byte);
 
   gauge("infinilm_router_queue_length", "Requests that wait for a free instance",
         static_cast<std::uint64_t>(view.queues->waiting_in_all()));
+  gauge("infinilm_router_held_requests", "Of these, requests that hold keeps back for a better instance",
+        static_cast<std::uint64_t>(view.queues->held_in_all()));
   out.gauge("infinilm_router_queue_length_by_model", "Requests that wait for a free instance, by model");
   std::set<std::string> models;
   for (const auto& upstream : view.table->upstreams()) {
@@ -201,6 +205,8 @@ void write_prefix(ExpositionText& out, const ControlView& view) {
   using Lane = PrefixBook::LaneFacts;
   each("infinilm_router_prefix_upstream_blocks", "Blocks of prompts thought to be in the instance's cache",
        [](const Lane& lane) { return static_cast<std::uint64_t>(lane.index_blocks); });
+  each("infinilm_router_prefix_upstream_index_bytes", "The instance's share of the index, by its blocks",
+       [](const Lane& lane) { return lane.index_bytes; });
   each("infinilm_router_prefix_upstream_queued_tokens", "Tokens of prompts that the instance has still to compute",
        [](const Lane& lane) { return lane.queued_tokens; });
   each("infinilm_router_prefix_upstream_decoding", "Answers that the instance is generating",

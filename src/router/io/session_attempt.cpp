@@ -35,6 +35,9 @@ void ClientSession::begin_attempt(const PickResult& picked) {
     x_.waiting = false;
     x_.queued = now() - x_.ticket.since;
     counters.queue_time.observe(x_.queued);
+    if (x_.ticket.held) {
+      counters.hold_time.observe(x_.queued);
+    }
     thread_.plane().queues.count_served(x_.ticket.model, now());
   }
   UpstreamLive& live = *x_.upstream->live;

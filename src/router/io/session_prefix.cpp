@@ -18,7 +18,14 @@ PrefixAsk ClientSession::prefix_ask() {
   return ask;
 }
 
-double ClientSession::own_seconds() { return by_prefix() ? thread_.plane().prefix.own_seconds(prefix_ask()) : 0; }
+double ClientSession::own_seconds() {
+  if (!by_prefix()) {
+    return 0;
+  }
+  const PrefixChoice choice = thread_.plane().prefix.outlook(prefix_ask());
+  prompt_state().held = choice.held;
+  return choice.appraisal.own;
+}
 
 PickResult ClientSession::choose_upstream(double& seconds) {
   if (!by_prefix()) {
@@ -34,6 +41,7 @@ PickResult ClientSession::choose_upstream(double& seconds) {
   prompt.matched_tokens = choice.appraisal.matched;
   prompt.predicted_wait = choice.appraisal.wait;
   prompt.candidates = choice.candidates;
+  prompt.held = choice.held;
   seconds = choice.appraisal.own;
   return choice.picked;
 }
@@ -66,6 +74,12 @@ std::uint64_t ClientSession::owner() const { return x_.key != nullptr ? hash_key
 void ClientSession::prompt_sent() {
   if (x_.prompt != nullptr && x_.prompt->load) {
     thread_.plane().prefix.cached(x_.prompt->load, x_.prompt->shape);
+  }
+}
+
+void ClientSession::prompt_judged() {
+  if (x_.prompt != nullptr && x_.prompt->load.stake) {
+    thread_.plane().prefix.answered(x_.prompt->load, x_.prompt->shape, x_.status < 300);
   }
 }
 

@@ -11,7 +11,8 @@ void ClientSession::join_queue(double seconds) {
   if (x_.waiting) {
     plane.queues.rejoin_front(x_.ticket, wake, !x_.tried.empty(), readiness());
   } else {
-    WaitTerms terms{x_.priority, owner(), seconds, !x_.tried.empty(), readiness()};
+    const bool held = by_prefix() && prompt_state().held;
+    WaitTerms terms{x_.priority, owner(), seconds, !x_.tried.empty(), held, readiness()};
     if (plane.queues.join(x_.group->model, now(), wake, x_.ticket, std::move(terms)) == WaitQueues::Joined::full) {
       refuse(FailureReason::queue_full, "the queue for model '" + x_.group->model + "' is full", {},
              plane.queues.retry_after(x_.group->model, now()));

@@ -162,6 +162,7 @@ bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) 
   thread_.out.clear();
   append_answer_head(thread_.out, head, context);
   x_.series->answers[static_cast<std::size_t>(head.status) / 100].add();
+  prompt_judged();
   if (!head.event_stream) {
     x_.series->first_byte.observe(now() - x_.began);
     prompt_done();

@@ -26,6 +26,8 @@ QueueSettings WaitQueues::settings() const {
 void WaitQueues::add(Queue& queue, const Ticket& ticket, Entry entry) {
   queue.gated += entry.ready ? 1U : 0U;
   queue.picky += entry.picky ? 1U : 0U;
+  entry.held = ticket.held;
+  held_.fetch_add(entry.held ? 1 : 0, std::memory_order_relaxed);
   queue.entries.insert_or_assign(ticket.id, std::move(entry));
   queue.order.add({ticket.id, ticket.priority, ticket.owner, ticket.since, ticket.seconds});
   waiting_.fetch_add(1);
@@ -34,6 +36,7 @@ void WaitQueues::add(Queue& queue, const Ticket& ticket, Entry entry) {
 void WaitQueues::drop(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry) {
   queue.gated -= entry->second.ready ? 1U : 0U;
   queue.picky -= entry->second.picky ? 1U : 0U;
+  held_.fetch_sub(entry->second.held ? 1 : 0, std::memory_order_relaxed);
   queue.order.remove(entry->first);
   queue.entries.erase(entry);
   waiting_.fetch_sub(1);
@@ -100,6 +103,7 @@ WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake 
   ticket.priority = terms.priority;
   ticket.owner = terms.owner;
   ticket.seconds = terms.seconds;
+  ticket.held = terms.held;
   enter(queue, ticket, {std::move(wake), terms.picky, std::move(terms.ready)}, lock);
   return Joined::waiting;
 }

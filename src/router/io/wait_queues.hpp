@@ -31,6 +31,7 @@ struct WaitTerms {
   std::uint64_t owner = 0;  ///< its API key; 0 = none
   double seconds = 0;       ///< of prefill, where that is known
   bool picky = false;       ///< what becomes free may not be for this request (it has failed there already)
+  bool held = false;        ///< it would find a place, but is kept back for a better one
   /// Would it find a place now? Asked under the queue's lock, from any thread, as long as it waits: until it is woken or
   /// leave() has returned. Empty: it may whenever an instance has room.
   /// `nobody`: none that has a `ready` and is not picky would.
@@ -55,6 +56,7 @@ class WaitQueues {
     Priority priority = Priority::standard;
     std::uint64_t owner = 0;
     double seconds = 0;
+    bool held = false;
   };
   enum class Joined : std::uint8_t { waiting, full };
 
@@ -89,6 +91,8 @@ class WaitQueues {
 
   [[nodiscard]] std::size_t waiting(std::string_view model) const;
   [[nodiscard]] std::size_t waiting_in_all() const { return waiting_.load(std::memory_order_relaxed); }
+  /// Of these, those that were kept back when they came.
+  [[nodiscard]] std::size_t held_in_all() const { return held_.load(std::memory_order_relaxed); }
   /// Seconds after which a place may be free (ServeRate); 1 to 60.
   [[nodiscard]] unsigned retry_after(std::string_view model, TimePoint now) const;
 
@@ -97,6 +101,7 @@ class WaitQueues {
     Wake wake;
     bool picky = false;
     std::function<WaitOrder::Place()> ready;
+    bool held = false;
   };
   struct Queue {
     std::map<std::uint64_t, Entry> entries;  // by ticket id, which is the order of arrival
@@ -127,6 +132,7 @@ class WaitQueues {
   // These two are sequentially consistent: a slot is counted before waiting_ is looked at, and a request is counted
   // before the slots are, so that one of the two always sees the other.
   std::atomic<std::size_t> waiting_{0};
+  std::atomic<std::size_t> held_{0};  // of these
   std::array<std::atomic<std::uint64_t>, 64> freed_{};
   std::atomic<std::uint64_t> freed_any_{0}, freed_in_all_{0};  // for every model; of whatever model
 };

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "prefix_fixture.hpp"
 
 namespace svc::router {
@@ -19,6 +21,32 @@ TEST(LaneLoad, FirstByteOfAStream_TellsOfSpeed_ThatOfAWholeAnswerDoesNot) {
       load.ended(i, burden, at(i * 10 + 6));
     }
     EXPECT_EQ(load.speed().samples(), burden.streams ? 50U : 0U);
+  }
+}
+
+TEST(LaneLoad, PromptBehindOneThatWasGivenUp_IsMeasuredFromThere) {
+  LaneLoad load(LaneSpec{.prefill_rate = 4000});
+  for (unsigned i = 0; i < 100; i += 2) {
+    const double began = i * 10;
+    load.sent(i, kStream, at(began));
+    load.sent(i + 1, kStream, at(began));
+    load.ended(i, kStream, at(began + 5));  // its client left
+    load.first_byte(i + 1, at(began + 6));
+    load.ended(i + 1, kStream, at(began + 7));
+  }
+  EXPECT_EQ(load.speed().samples(), 50U);
+  EXPECT_NEAR(load.speed().prefill_rate(), 4000, 40);
+}
+
+TEST(LaneLoad, RateThatIsStated_MayBeAnything) {
+  for (const double rate : {0.0, -5.0, 1e-300, 1e300, HUGE_VAL, -HUGE_VAL, std::nan("")}) {
+    LaneLoad load(LaneSpec{.prefill_rate = rate});
+    EXPECT_GT(load.speed().prefill_rate(), 0) << rate;
+    EXPECT_LE(load.speed().prefill_rate(), 1e9) << rate;
+    load.sent(1, {.work = 1e15, .uncached = 1e15, .tokens = 1e15, .streams = false}, at(0));
+    EXPECT_GT(load.queued_work(at(1)), 0) << rate;
+    load.ended(1, kWhole, at(2));
+    EXPECT_EQ(load.queued_work(at(3)), 0) << rate;
   }
 }
 

@@ -96,6 +96,72 @@ TEST(PrefixIndex, Answer_IsTheirsWhoGaveIt) {
   EXPECT_EQ(index.matched(1), 2200U);
 }
 
+TEST(PrefixIndex, WhatWasNotComputed_GoesAgain_ButForWhatOthersHave) {
+  PrefixIndex index(kPlenty);
+  for (Lane lane : {0U, 1U}) index.set_capacity(lane, 100'000);
+  const auto talk = [](unsigned seed) {
+    return shape_of({{"system", text_of(2048, 1)}, {"user", text_of(1024, seed)}});
+  };
+  const auto a = talk(10);
+  const auto b = talk(11);
+  const auto c = talk(12);
+  auto first = index.insert(0, a);
+  auto second = index.insert(0, b);
+  EXPECT_EQ(matched(index, c, 0), 2048U) << "before anything is proven";
+  index.settle(0, b, second, false);
+  EXPECT_EQ(matched(index, a, 0), 3072U) << "the other one may still be computed";
+  EXPECT_EQ(matched(index, b, 0), 2048U);
+  index.settle(0, a, first, false);
+  EXPECT_EQ(matched(index, a, 0), 0U);
+  EXPECT_EQ(index.entries(), 0U);
+  EXPECT_EQ(index.held_units(0), 0U);
+
+  first = index.insert(0, a);
+  second = index.insert(0, b);
+  const auto elsewhere = index.insert(1, b);
+  index.settle(0, a, first, true);
+  index.settle(0, b, second, false);
+  EXPECT_EQ(matched(index, b, 0), 2048U) << "proven by the first";
+  EXPECT_EQ(matched(index, b, 1), 3072U);
+  index.settle(1, b, elsewhere, false);
+  EXPECT_EQ(index.held_blocks(1), 0U);
+  EXPECT_EQ(matched(index, a, 0), 3072U);
+
+  const auto again = index.insert(0, c);
+  EXPECT_EQ(again.from, 8U) << "of what is proven nobody has a stake";
+  index.settle(0, c, again, false);
+  EXPECT_EQ(matched(index, c, 0), 2048U);
+  EXPECT_EQ(index.held_units(0), 3072U);
+}
+
+TEST(PrefixIndex, KeyOfWhatWasNotComputed_GoesToo) {
+  PrefixIndex index(kPlenty);
+  index.set_capacity(0, 100'000);
+  auto keyed = prompt(1);
+  keyed.key_hash = 77;
+  index.settle(0, keyed, index.insert(0, keyed), false);
+  index.match(keyed);
+  EXPECT_FALSE(index.keyed(0));
+  EXPECT_EQ(index.entries(), 0U);
+  index.settle(0, keyed, index.insert(0, keyed), true);
+  index.settle(0, keyed, index.insert(0, keyed), false);
+  index.match(keyed);
+  EXPECT_TRUE(index.keyed(0));
+}
+
+TEST(PrefixIndex, MoreStakesThanAreCounted_DoNoHarm) {
+  PrefixIndex index(kPlenty);
+  index.set_capacity(0, 100'000);
+  std::vector<PrefixIndex::Stake> stakes;
+  for (int i = 0; i < 200; ++i) stakes.push_back(index.insert(0, prompt(1)));
+  for (const auto& stake : stakes) index.settle(0, prompt(1), stake, false);
+  EXPECT_EQ(index.entries(), 0U);
+  EXPECT_EQ(index.held_units(0), 0U);
+  EXPECT_EQ(index.held_blocks(0), 0U);
+  index.settle(0, prompt(1), index.insert(0, prompt(1)), true);
+  EXPECT_EQ(matched(index, prompt(1), 0), 1024U);
+}
+
 TEST(PrefixIndex, Memory_StaysInItsBounds) {
   constexpr std::size_t kBytes = 4U << 20U;
   PrefixIndex index(kBytes);
@@ -109,6 +175,31 @@ TEST(PrefixIndex, Memory_StaysInItsBounds) {
   EXPECT_GT(index.entries(), 20'000U);
   EXPECT_EQ(matched(index, prompt(19'999, 4096), 19'999 % 8), 4096U);
   EXPECT_EQ(matched(index, prompt(1, 4096), 1), 0U);
+}
+
+/// With as many blocks as given, each at one lane of 16 or at all of them: bytes for each holder of each block.
+double bytes_a_holder(std::size_t blocks, bool shared) {
+  constexpr Lane kLanes = 16;
+  PrefixIndex index(std::size_t{1} << 30U);
+  for (Lane lane = 0; lane < kLanes; ++lane) index.set_capacity(lane, 1ULL << 40U);
+  for (unsigned seed = 0; index.entries() < blocks; ++seed) {
+    const auto some = prompt(seed, 64 * 256);
+    for (Lane lane = 0; lane < kLanes; ++lane) {
+      if (shared || seed % kLanes == lane) index.insert(lane, some);
+    }
+  }
+  double holders = 0;
+  for (Lane lane = 0; lane < kLanes; ++lane) holders += static_cast<double>(index.held_blocks(lane));
+  return static_cast<double>(index.bytes()) / holders;
+}
+
+TEST(PrefixIndex, Memory_OfABlockAndOfEachWhoHasIt) {
+  // The table doubles above three quarters of 65,536: just before, and just after, when it is emptiest.
+  EXPECT_LE(bytes_a_holder(48'900, false), 72);
+  EXPECT_LE(bytes_a_holder(49'200, false), 125);
+  EXPECT_LE(bytes_a_holder(62'500, false), 110) << "as full as with a million";
+  EXPECT_LE(bytes_a_holder(49'000, true), 33) << "uses, and two nodes for the 13 that have no room in the entry";
+  EXPECT_LE(bytes_a_holder(62'500, true), 33);
 }
 
 TEST(PrefixIndex, BlocksThatAllLanesHave_StayInTheBoundsToo) {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 
 #include "prefix_fixture.hpp"
 
@@ -31,7 +30,7 @@ class Prefix : public ::testing::Test {
         all.begin());
   }
   LoadTicket send(Lane lane, const PromptShape& shape, double now = 0, bool streams = true) {
-    const auto ticket = policy_.sent(lane, appraise(shape, now)[lane], streams, at(now));
+    auto ticket = policy_.sent(lane, appraise(shape, now)[lane], streams, at(now));
     policy_.cached(ticket, shape);
     return ticket;
   }
@@ -168,6 +167,32 @@ TEST_F(Prefix, StaticCache_HasOnlyTheLastPromptAndOneRequestAtATime) {
   EXPECT_EQ(appraise(a, 4)[0].matched, 0);
 }
 
+TEST_F(Prefix, RefusedPrompt_IsInNoCache) {
+  lanes(1);
+  const auto shape = prompt(1, 2000);
+  auto refused = send(0, shape);
+  EXPECT_GT(appraise(shape)[0].matched, 1990) << "a burst goes where its first one went";
+  policy_.answered(refused, shape, false);
+  EXPECT_EQ(appraise(shape)[0].matched, 0);
+  end(refused, shape, 1, {});
+  end(send(0, shape, 2), shape, 3, {});  // nobody ever answered
+  EXPECT_EQ(appraise(shape, 4)[0].matched, 0);
+  EXPECT_EQ(policy_.index().entries(), 0U);
+  auto cut = send(0, shape, 5);
+  policy_.answered(cut, shape, true);
+  end(cut, shape, 6, {});
+  EXPECT_GT(appraise(shape, 7)[0].matched, 1990) << "its answer broke off, after the prompt was computed";
+}
+
+TEST_F(Prefix, PromptThatIsSentAgainOnANewConnection_CountsOnce) {
+  lanes(1);
+  const auto shape = prompt(1, 2000);
+  auto ticket = send(0, shape);
+  policy_.cached(ticket, shape);
+  end(ticket, shape, 1, {});
+  EXPECT_EQ(policy_.index().entries(), 0U);
+}
+
 TEST_F(Prefix, NewIncarnation_HasAnEmptyCache_AndOldTicketsCountNowhere) {
   lanes(1);
   const auto shape = prompt(1, 2000);
@@ -204,6 +229,36 @@ TEST_F(Prefix, Stall_IsFoundByItsOwnPast_NotBySlowness) {
   EXPECT_EQ(policy_.stalled(0, at(600), at(111)), LaneLoad::Stall::none) << "an answer that is no stream may take long";
 }
 
+TEST_F(Prefix, SizeOfACache_IsLearnedFromWhatTheEngineSaysOfIt) {
+  lanes(1, {.kv_tokens = 20'000});
+  unsigned seed = 0;
+  const auto fill = [&] {
+    for (int i = 0; i < 20; ++i) {
+      const auto shape = prompt(++seed, 2000);
+      end(send(0, shape), shape, 1);
+    }
+    return policy_.index().held_units(0);
+  };
+  const auto tell = [&](double share) {
+    for (int i = 0; i < 100; ++i) {
+      const auto shape = prompt(seed, 2000);
+      const auto ticket = send(0, shape, 2);
+      const double predicted = ticket.burden.tokens - ticket.burden.uncached;
+      end(ticket, shape, 3, {.complete = true, .cached_tokens = static_cast<std::uint64_t>(predicted * share)});
+    }
+  };
+  const auto before = fill();
+  tell(0.3);
+  EXPECT_LT(fill(), before / 2);
+  const auto small = fill();
+  tell(1);
+  EXPECT_GT(fill(), small);
+  lanes(1, {.kv_tokens = 20'000, .kv_stated = true});
+  const auto stated = fill();
+  tell(0.3);
+  EXPECT_EQ(fill(), stated) << "what is stated stays";
+}
+
 TEST_F(Prefix, UnknownLanes_DoNoHarm) {
   ids_ = {5, 9};
   const auto all = appraise(prompt(1, 100));
@@ -213,87 +268,6 @@ TEST_F(Prefix, UnknownLanes_DoNoHarm) {
   policy_.remove_lane(70'000);
   policy_.set_lane(PrefixIndex::kMaxLanes, {});
   end({}, prompt(1, 10), 1);
-}
-
-/// Whatever happens in whatever order, nothing is left when nothing is in progress.
-TEST_F(Prefix, RandomLife_LeavesNothingBehind) {
-  constexpr Lane kLanes = 8;
-  lanes(kLanes);
-  struct Running {
-    LoadTicket ticket;
-    PromptShape shape;
-    bool streams;
-  };
-  std::vector<Running> running;
-  std::mt19937 engine(20261128);
-  const auto random = [&] { return static_cast<unsigned>(engine()); };
-  double now = 0;
-  const auto end_one = [&](std::size_t which) {
-    Outcome outcome;
-    outcome.complete = random() % 4 != 0;
-    outcome.pieces = random() % 300;
-    outcome.streaming = std::chrono::milliseconds(random() % 10'000);
-    outcome.answering = std::chrono::milliseconds(static_cast<int>(random() % 10'000) - 100);
-    if (random() % 3 == 0) outcome.prompt_tokens = random() % 100'000;
-    if (random() % 3 == 0) outcome.completion_tokens = random() % 1000;
-    policy_.ended(running[which].ticket, running[which].shape, "m", outcome, at(now));
-    running[which] = std::move(running.back());
-    running.pop_back();
-  };
-  for (int step = 0; step < 100'000; ++step) {
-    now += static_cast<double>(random() % 100) * 0.01;
-    if (random() % 1000 == 0) now -= 60;  // a clock that jumps
-    const auto lane = static_cast<Lane>(random() % kLanes);
-    switch (random() % 16) {
-      case 0:
-        policy_.remove_lane(lane);
-        if (random() % 2 == 0) policy_.set_lane(lane, {.kv_tokens = random() % 200'000, .prefill_rate = 0});
-        break;
-      case 1: policy_.set_lane(lane, {.kv_tokens = random() % 50'000, .serial = random() % 4 == 0}); break;
-      case 2:
-      case 3:
-      case 4:
-      case 5:
-      case 6: {
-        auto shape = prompt(random() % 50, 1 + random() % 500);
-        const auto all = appraise(shape, now);
-        ASSERT_EQ(all.size(), ids_.size());
-        for (const auto& one : all) {
-          ASSERT_TRUE(std::isfinite(one.score));
-          ASSERT_GE(one.wait, 0);
-          ASSERT_GE(one.burden.uncached, 1);
-        }
-        const bool streams = random() % 3 != 0;
-        const auto ticket = policy_.sent(lane, all[lane], streams, at(now));
-        if (random() % 8 != 0) policy_.cached(ticket, shape);
-        running.push_back({ticket, std::move(shape), streams});
-        break;
-      }
-      case 7:
-      case 8:
-      case 9:
-        if (!running.empty()) policy_.first_byte(running[random() % running.size()].ticket, at(now));
-        break;
-      default:
-        if (!running.empty()) end_one(random() % running.size());
-        break;
-    }
-    ASSERT_LE(policy_.index().bytes(), policy_.settings().index_max_bytes);
-  }
-  while (!running.empty()) end_one(running.size() - 1);
-  for (const Lane lane : ids_) {
-    const auto* load = policy_.load(lane);
-    if (load == nullptr) continue;
-    EXPECT_EQ(load->active(), 0U);
-    EXPECT_EQ(load->decoding(), 0U);
-    EXPECT_EQ(load->active_tokens(), 0);
-    EXPECT_EQ(load->uncached(), 0);
-    EXPECT_LE(policy_.index().held_units(lane), load->spec().kv_tokens * 16);
-  }
-  for (const auto& one : appraise(prompt(999, 100), now)) {
-    EXPECT_TRUE(one.open);
-    EXPECT_NEAR(one.score, one.wait, 1e-9) << "nothing is in progress";
-  }
 }
 
 }  // namespace

@@ -111,14 +111,71 @@ TEST(PromptShape, Body_TokenIdsShareTheirBeginning) {
   for (int i = 1000; i < 1400; ++i) ids += std::to_string(i) + ", ";
   const auto a = shape_of_body(R"({"prompt":[)" + ids + "7]}");
   const auto b = shape_of_body(R"({"prompt":[)" + ids + "8, 9]}");
-  EXPECT_GE(shared_blocks(a, b), ids.size() / 256 - 1);
+  EXPECT_GE(shared_blocks(a, b), 400 * 5 / 256 - 1) << "their blanks do not count";
   EXPECT_NE(a.end_hash, b.end_hash);
+}
+
+TEST(PromptShape, Body_WhatIsTheSamePrompt_HasTheSameBlocks) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"tools\" : [ {\n\t\"name\" : \"a \\\" b\" } ]\r\n}",
+       R"({"messages":[{"role":"user","content":"hi"}],"tools":[{"name":"a \" b"}]})"},
+      {R"({"messages":[{"role":"assistant","tool_calls": [ {"id": "1", "x": [1, 2]} ] }]})",
+       R"({"messages":[{"role":"assistant","tool_calls":[{"id":"1","x":[1,2]}]}]})"},
+      {R"({"messages":[{"role":"user","content":[{"image_url": {"url": "data:,1"} }]}]})",
+       R"({"messages":[{"role":"user","content":[{"image_url":{"url":"data:,1"}}]}]})"},
+      {R"({"prompt":[1, 2, 3]})", R"({"prompt":[1,2,3]})"},
+      {R"({"prompt":[ [1,2, 3] ]})", R"({"prompt":[1,2,3]})"},
+      {R"({"prompt":["hi"]})", R"({"prompt":"hi"})"},
+      {R"({"input":"hi"})", R"({"messages":[{"role":"user","content":"hi"}]})"},
+      {R"({"input":["hi"]})", R"({"input":"hi"})"},
+      {R"({"input":[[1, 2]]})", R"({"input":[1,2]})"},
+      {R"({"input":[{"role":"user","content":[{"type":"input_text","text":"hi"}]}],"instructions":"be brief"})",
+       R"({"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"hi"}]})"},
+      {R"({"messages":[{"role":"user","content":"hi"}],"system":[{"type":"text","text":"be brief"}]})",
+       R"({"system":"be brief","messages":[{"role":"user","content":"hi"}]})"},
+      {R"({"input":"no","messages":[{"role":"user","content":"hi"}],"prompt":"no"})",
+       R"({"messages":[{"role":"user","content":"hi"}]})"},
+  };
+  for (const auto& [one, other] : cases) {
+    const auto shape = shape_of_body(one);
+    EXPECT_NE(shape.end_hash, 0U) << one;
+    EXPECT_EQ(shape.end_hash, shape_of_body(other).end_hash) << one;
+    EXPECT_EQ(shape.units, shape_of_body(other).units) << one;
+  }
+}
+
+TEST(PromptShape, Body_EveryApiWeighsWhatItSays) {
+  const std::string text = text_of(3000, 1);
+  const std::string quoted = '"' + text + '"';
+  for (const std::string& body : {
+           R"({"input":)" + quoted + "}",
+           R"({"input":[)" + quoted + "]}",
+           R"({"input":[{"role":"user","content":)" + quoted + "}]}",
+           R"({"input":[{"type":"function_call_output","call_id":"1","output":)" + quoted + "}]}",
+           R"({"input":[{"type":"function_call","arguments":)" + quoted + "}]}",
+           R"({"instructions":)" + quoted + "}",
+           R"({"system":)" + quoted + R"(,"messages":[]})",
+           R"({"system":[{"type":"text","text":)" + quoted + "}]}",
+           R"({"messages":[{"content":[{"type":"tool_result","content":[{"type":"text","text":)" + quoted + "}]}]}]}",
+       }) {
+    EXPECT_EQ(shape_of_body(body).units, text.size()) << body.substr(0, 80);
+    EXPECT_GE(shape_of_body(body).blocks.size(), text.size() / 256) << body.substr(0, 80);
+  }
+  const auto call =
+      shape_of_body(R"({"messages":[{"content":[{"type":"tool_use","input":{"text": )" + quoted + "}}]}]}");
+  EXPECT_EQ(call.units, text.size() + std::string_view(R"({"text":""})").size());
+  for (const char* image : {R"({"image_url":"data:,1"})", R"({"source":{"data":"1"}})"}) {
+    const auto shape = shape_of_body(std::string(R"({"input":[{"role":"user","content":[)") + image + "]}]}");
+    EXPECT_EQ(shape.units, PromptParts::kOpaqueUnits) << image;
+  }
 }
 
 TEST(PromptShape, Body_AnyShapeIsBorne) {
   for (const char* body : {"{}", "[]", "x", R"({"messages":3})", R"({"messages":[3,null,[],{"content":null}]})",
                            R"({"messages":[{"role":7,"content":{"a":1}}]})", R"({"prompt":{"a":1}})",
-                           R"({"messages":[{"content":"a"},{"content":"b")", R"({"tools":"no","messages":[]})"}) {
+                           R"({"messages":[{"content":"a"},{"content":"b")", R"({"tools":"no","messages":[]})",
+                           R"({"input":{"role":"user"}})", R"({"input":[null,3,[],{},[[1]],{"content":[[]]}]})",
+                           R"({"system":3,"instructions":[1,{}]})", R"({"input":[[1,2} ,3]})", R"({"prompt":[[})"}) {
     const auto shape = shape_of_body(body);
     EXPECT_LE(shape.blocks.size(), 2U) << body;
   }

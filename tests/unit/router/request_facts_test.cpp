@@ -171,7 +171,14 @@ TEST(RequestFacts, TextBytes_CountMessagesElsePrompt) {
       {R"({"prompt":"abcd"})", 4},
       {R"({"prompt":["ab","c",[1,2],3]})", 3},
       {R"({"prompt":[1,2,3]})", 0},
-      {R"({"input":"abc"})", 0},
+      {R"({"input":"abcd","prompt":"no"})", 4},
+      {R"({"input":["ab","c",1,[2],{"role":"user","content":"de"},{"content":[{"text":"f"}]}]})", 6},
+      {R"({"input":"no","messages":[{"content":"abc"}]})", 3},
+      {R"({"instructions":"ab","input":"c"})", 3},
+      {R"({"system":"ab","messages":[{"content":"c"}]})", 3},
+      {R"({"system":[{"type":"text","text":"ab"},"c"],"messages":[]})", 3},
+      {R"({"system":"no","system":null,"input":{"content":"no"},"prompt":"a"})", 1},
+      {R"({"inputs":"abc"})", 0},
   };
   for (const auto& [body, bytes] : cases) {
     EXPECT_EQ(facts_of(body).text_bytes, bytes) << body;
@@ -191,7 +198,7 @@ TEST(RequestFacts, DeepNesting_CostsLittleAndIsPassed) {
   const std::string deep = repeated("[", 10'000) + repeated("]", 10'000);
   const std::string objects = repeated(R"({"model":)", 10'000) + "1" + repeated("}", 10'000);
   for (const std::string& nested : {deep, objects}) {
-    for (const std::string_view key : {"x", "messages", "prompt"}) {
+    for (const std::string_view key : {"x", "messages", "prompt", "input", "system", "tools"}) {
       const std::string body = "{\"" + std::string(key) + "\":" + nested + ",\"model\":\"a\"}";
       facts_of(body);
       Duration best = std::chrono::hours(1);

@@ -10,8 +10,10 @@ namespace {
 constexpr double kDoneShare = 0.5;
 constexpr double kMostDone = 0.95;
 
+constexpr double kLongest = 1e9;  // seconds, that a Duration holds with a time added to it
+
 Duration to_duration(double seconds) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(std::min(seconds, kLongest)));
 }
 
 }  // namespace
@@ -57,6 +59,8 @@ void LaneLoad::first_byte(std::uint64_t id, TimePoint now) {
 }
 
 void LaneLoad::ended(std::uint64_t id, const Burden& burden, TimePoint now) {
+  // What was worked on until now, if anything, was this: the next one's time begins here.
+  if (!waiting_.empty() && waiting_.front().id == id) last_begun_ = std::max(last_begun_, now);
   if (!take_out(id, now, false) && decoding_ > 0) --decoding_;
   if (active_ > 0) --active_;
   if (!burden.streams && opaque_ > 0) --opaque_;

@@ -90,41 +90,62 @@ void PrefixIndex::match(const PromptShape& prompt) {
   }
 }
 
-void PrefixIndex::use(Lane lane, std::uint64_t hash, std::uint32_t units) {
+bool PrefixIndex::use(Lane lane, std::uint64_t hash, std::uint32_t units, bool is_proven) {
   auto& state = lanes_[lane];
   auto& entry = find_or_add(hash, units);
-  if (set_holder(entry, lane, time_)) {
+  const Held held = set_holder(entry, lane, time_, is_proven);
+  if (!held.before) {
     state.units += entry.units;
     ++state.blocks;
   }
   state.uses.push_back({hash, time_});
   ++use_count_;
+  return held.staked;
 }
 
-void PrefixIndex::insert(Lane lane, const PromptShape& prompt) {
-  if (lane >= lanes_.size() || lanes_[lane].capacity == 0) return;
+PrefixIndex::Stake PrefixIndex::insert(Lane lane, const PromptShape& prompt) {
+  Stake stake;
+  if (lane >= lanes_.size() || lanes_[lane].capacity == 0) return stake;
   auto& state = lanes_[lane];
   // A prompt beyond the capacity: the engine keeps its beginning, as the end goes first.
   std::size_t count = std::min(prompt.blocks.size(), std::min(max_entries_, std::min(max_uses_, max_nodes_)) / 4);
   while (count > 0 && prompt.blocks[count - 1].end > state.capacity) --count;
   make_room(count + 1);
   ++time_;
-  if (prompt.key_hash != 0) use(lane, prompt.key_hash, 0);
+  if (prompt.key_hash != 0) stake.key = use(lane, prompt.key_hash, 0, false);
+  stake.from = stake.to = static_cast<std::uint32_t>(count);
   for (std::size_t at = count; at-- > 0;) {
     if (at >= kAhead && !table_.empty()) __builtin_prefetch(&table_[home(prompt.blocks[at - kAhead].hash)], 1);
     const auto& block = prompt.blocks[at];
-    use(lane, block.hash, block.end - (at == 0 ? 0 : prompt.blocks[at - 1].end));
+    if (use(lane, block.hash, block.end - (at == 0 ? 0 : prompt.blocks[at - 1].end), false)) {
+      stake.from = static_cast<std::uint32_t>(at);
+    }
   }
   shrink(state, lane);
   compact(state, lane);
   collect(kCollectedAtOnce + 2 * count);
+  return stake;
+}
+
+void PrefixIndex::settle(Lane lane, const PromptShape& prompt, const Stake& stake, bool computed) {
+  if (lane >= lanes_.size() || table_.empty()) return;
+  if (stake.key) settle_block(lane, prompt.key_hash, computed);
+  const std::size_t to = std::min<std::size_t>(stake.to, prompt.blocks.size());
+  const auto fetch = [&](std::size_t at) {
+    if (at < to) __builtin_prefetch(&table_[home(prompt.blocks[at].hash)], 1);
+  };
+  for (std::size_t at = stake.from; at < stake.from + kAhead; ++at) fetch(at);
+  for (std::size_t at = stake.from; at < to; ++at) {
+    fetch(at + kAhead);
+    settle_block(lane, prompt.blocks[at].hash, computed);
+  }
 }
 
 void PrefixIndex::insert_answer(Lane lane, std::uint64_t prompt_hash, std::uint32_t units) {
   if (lane >= lanes_.size() || lanes_[lane].capacity == 0 || prompt_hash == 0) return;
   make_room(1);
   ++time_;
-  use(lane, answer_marker(prompt_hash), units);
+  use(lane, answer_marker(prompt_hash), units, true);
   shrink(lanes_[lane], lane);
 }
 
@@ -186,7 +207,7 @@ void PrefixIndex::compact(LaneState& state, Lane lane) {
     const auto* entry = find(use.hash);
     if (entry == nullptr) continue;
     bool is_last = false;
-    each_holder(*entry, [&](Stamp holder) { is_last |= holder == stamp(lane, use.time); });
+    each_holder(*entry, [&](Stamp holder) { is_last |= proven(holder) == stamp(lane, use.time); });
     if (is_last) last.push_back(use);
   }
   use_count_ -= state.uses.size() - last.size();

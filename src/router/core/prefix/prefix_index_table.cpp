@@ -70,24 +70,27 @@ void PrefixIndex::free_nodes(Entry& entry) {
   }
 }
 
-bool PrefixIndex::set_holder(Entry& entry, Lane lane, std::uint64_t time) {
+PrefixIndex::Held PrefixIndex::set_holder(Entry& entry, Lane lane, std::uint64_t time, bool is_proven) {
   Stamp* room = nullptr;
+  std::uint64_t stakes = is_proven ? 0 : 1;
   const auto look = [&](Stamp& holder) {
     if (holder == 0 || time_of(holder) <= lanes_[lane_of(holder)].floor) {
       if (room == nullptr) room = &holder;
       return false;
     }
     if (lane_of(holder) != lane) return false;
-    holder = stamp(lane, time);
+    const auto before = stakes_of(holder);
+    stakes = before == 0 || is_proven ? 0 : std::min(before + 1, kMostStakes);
+    holder = stamp(lane, time) | stakes * kStake;
     return true;
   };
   for (auto& holder : entry.holders) {
-    if (look(holder)) return false;
+    if (look(holder)) return {true, stakes > 0};
   }
   std::uint32_t* link = &entry.more;
   for (; *link != kNone; link = &nodes_[*link].next) {
     for (auto& holder : nodes_[*link].holders) {
-      if (look(holder)) return false;
+      if (look(holder)) return {true, stakes > 0};
     }
   }
   if (room == nullptr) {
@@ -104,8 +107,34 @@ bool PrefixIndex::set_holder(Entry& entry, Lane lane, std::uint64_t time) {
     }
     room = &nodes_[node].holders[0];
   }
-  *room = stamp(lane, time);
-  return true;
+  *room = stamp(lane, time) | stakes * kStake;
+  return {false, stakes > 0};
+}
+
+void PrefixIndex::settle_block(Lane lane, std::uint64_t hash, bool computed) {
+  auto* entry = find(hash);
+  if (entry == nullptr) return;
+  bool dropped = false;
+  bool others = false;
+  const auto look = [&](Stamp& holder) {
+    if (holder == 0) return;
+    const bool is_its = lane_of(holder) == lane && time_of(holder) > lanes_[lane].floor && stakes_of(holder) > 0;
+    if (is_its && computed) holder = proven(holder);
+    if (is_its && !computed) {
+      holder -= kStake;
+      dropped = stakes_of(holder) == 0;
+      if (dropped) holder = 0;
+    }
+    others |= holder != 0;
+  };
+  for (auto& holder : entry->holders) look(holder);
+  for (auto node = entry->more; node != kNone; node = nodes_[node].next) {
+    for (auto& holder : nodes_[node].holders) look(holder);
+  }
+  if (!dropped) return;
+  lanes_[lane].units -= entry->units;
+  --lanes_[lane].blocks;
+  if (!others) erase(*entry);
 }
 
 bool PrefixIndex::drop_use(Lane lane, const Use& use, std::uint32_t& units) {
@@ -115,7 +144,7 @@ bool PrefixIndex::drop_use(Lane lane, const Use& use, std::uint32_t& units) {
   bool dropped = false;
   bool others = false;
   const auto look = [&](Stamp& holder) {
-    if (holder == wanted) {
+    if (proven(holder) == wanted) {
       holder = 0;
       dropped = true;
     } else if (holder != 0) {

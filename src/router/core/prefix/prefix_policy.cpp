@@ -7,6 +7,7 @@ namespace svc::router {
 namespace {
 
 constexpr double kUnitsWeight = 0.01;  // of a new prompt, in units_per_token_
+constexpr double kMostUnits = 1e18;    // of a cache, whatever an instance says of it
 constexpr double kResizeAbove = 0.05;  // a change of units_per_token_ that is worth new capacities
 
 }  // namespace
@@ -25,8 +26,8 @@ void PrefixPolicy::reconfigure(const PrefixSettings& settings) {
 }
 
 std::uint64_t PrefixPolicy::index_units(const LaneState& state) const {
-  return static_cast<std::uint64_t>(static_cast<double>(state.load.spec().kv_tokens) * state.capacity *
-                                    units_per_token_);
+  const double units = static_cast<double>(state.load.spec().kv_tokens) * state.capacity * units_per_token_;
+  return static_cast<std::uint64_t>(std::min(units, kMostUnits));
 }
 
 /// What the index says that a cache has and the engine says it has not was pushed out there: the cache is smaller than
@@ -139,11 +140,17 @@ LoadTicket PrefixPolicy::sent(Lane lane, const Appraisal& appraisal, bool stream
   return ticket;
 }
 
-void PrefixPolicy::cached(const LoadTicket& ticket, const PromptShape& shape) {
+void PrefixPolicy::cached(LoadTicket& ticket, const PromptShape& shape) {
   auto* state = live(ticket);
-  if (state == nullptr) return;
+  if (state == nullptr || ticket.stake) return;
   if (state->load.spec().serial) index_.clear(ticket.lane);
-  index_.insert(ticket.lane, shape);
+  ticket.stake = index_.insert(ticket.lane, shape);
+}
+
+void PrefixPolicy::answered(LoadTicket& ticket, const PromptShape& shape, bool taken) {
+  if (live(ticket) == nullptr || !ticket.stake) return;
+  index_.settle(ticket.lane, shape, *ticket.stake, taken);
+  ticket.stake = PrefixIndex::Stake{};  // nothing is left of it
 }
 
 void PrefixPolicy::first_byte(const LoadTicket& ticket, TimePoint now) {
@@ -170,6 +177,7 @@ void PrefixPolicy::ended(const LoadTicket& ticket, const PromptShape& shape, std
   auto* state = live(ticket);
   if (state == nullptr) return;
   state->load.ended(ticket.id, ticket.burden, now);
+  if (ticket.stake) index_.settle(ticket.lane, shape, *ticket.stake, outcome.complete);
   if (!outcome.complete) return;
   if (outcome.cached_tokens) {
     learn_capacity(ticket.lane, *state, ticket.burden.tokens - ticket.burden.uncached,

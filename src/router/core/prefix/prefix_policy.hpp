@@ -53,6 +53,7 @@ struct LoadTicket {
   std::uint64_t id = 0;
   Burden burden;
   double predicted_wait = 0;
+  std::optional<PrefixIndex::Stake> stake{};  ///< cached() was called, and whether it is true is not known yet
 
   explicit operator bool() const { return generation != 0; }
 };
@@ -87,8 +88,12 @@ class PrefixPolicy {
 
   /// The request goes to the lane. Pair with ended().
   LoadTicket sent(Lane lane, const Appraisal& appraisal, bool streams, TimePoint now);
-  /// Its prompt is in the lane's cache from now on. May come any time after sent(): it costs more than the choice.
-  void cached(const LoadTicket& ticket, const PromptShape& shape);
+  /// Its prompt is in the lane's cache from now on. May come any time after sent(): it costs more than the choice. Once for
+  /// each ticket; further calls do nothing.
+  void cached(LoadTicket& ticket, const PromptShape& shape);
+  /// The lane has taken the request, or refused it: then it is not in its cache. Where this is not called, ended() knows
+  /// it: what was not answered was not computed.
+  void answered(LoadTicket& ticket, const PromptShape& shape, bool taken);
   void first_byte(const LoadTicket& ticket, TimePoint now);
   void ended(const LoadTicket& ticket, const PromptShape& shape, std::string_view model, const Outcome& outcome,
              TimePoint now);

@@ -1,8 +1,11 @@
-// The pieces of a request's prompt as they stand in its body, and their canonical order: tools, then each message with its
-// role, its text and what it carries besides. Views; whoever collects them says how long they are valid.
+// The pieces of a request's prompt as they stand in its body, and their canonical order: tools, what the system says, then
+// each message with its role, its text and what it carries besides. Views; whoever collects them says how long they are
+// valid.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,35 +15,47 @@ namespace svc::router {
 
 class PromptParts {
  public:
-  void clear();
-  /// What was collected of `messages` so far is void: the field came twice.
-  void restart_messages() { messages_.clear(); }
-  void restart_prompt() { prompt_.clear(); }
+  PromptParts() = default;
+  PromptParts(const PromptParts&) = delete;  // list_ is a part of it
+  PromptParts& operator=(const PromptParts&) = delete;
 
-  void begin_message() { messages_.push_back({Kind::message, {}}); }
+  /// In the order in which they are read. Of the last three the first one that is there counts, as in the engines.
+  enum class Field : std::uint8_t { system, instructions, messages, input, prompt };
+
+  void clear();
+  /// What was collected of the field so far is void, and what comes now is part of it.
+  void restart(Field field);
+
+  void begin_message(std::string_view role = {}) { list_->push_back({Kind::message, role}); }
   void set_role(std::string_view role);
-  void add_text(std::string_view text) { messages_.push_back({Kind::text, text}); }
-  /// An image, a sound: whatever is no text.
-  void add_opaque(std::string_view bytes) { messages_.push_back({Kind::opaque, bytes}); }
-  /// Of the older completions API: text, or the JSON of token ids.
-  void add_prompt(std::string_view text) { prompt_.push_back(text); }
+  void add_text(std::string_view text) { list_->push_back({Kind::text, text}); }
+  /// Its text, however it is laid out: calls of tools, token ids.
+  void add_json(std::string_view json) { list_->push_back({Kind::json, json}); }
+  /// An image, a sound: whatever is no text. JSON, or without blanks.
+  void add_opaque(std::string_view bytes) { list_->push_back({Kind::opaque, bytes}); }
   void set_tools(std::string_view json) { tools_ = json; }
 
-  /// Messages go before a prompt, as in the engines. `seed`: the model.
-  void shape(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape) const;
+  /// `seed`: the model.
+  void shape(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape);
 
   static constexpr std::uint32_t kOpaqueUnits =
       4096;  ///< what an image counts as, in bytes of text: about 1,000 tokens
 
  private:
-  enum class Kind : std::uint8_t { message, text, opaque };
+  enum class Kind : std::uint8_t { message, text, json, opaque };
   struct Part {
     Kind kind;
     std::string_view text;  // of a message: its role
   };
-  std::vector<Part> messages_;
-  std::vector<std::string_view> prompt_;
+  using List = std::vector<Part>;
+  [[nodiscard]] List& of(Field field) { return lists_[static_cast<std::size_t>(field)]; }
+  void hash(const List& list, PromptHasher& hasher);
+  [[nodiscard]] std::string_view without_blanks(std::string_view json);
+
+  std::array<List, 5> lists_;
+  List* list_ = lists_.data();  // which is being collected
   std::string_view tools_;
+  std::string compact_;
 };
 
 }  // namespace svc::router

@@ -15,11 +15,14 @@ constexpr double kLeastWork = 512;
 constexpr double kLeastSeconds = 0.001;
 constexpr std::uint64_t kFewPieces = 8;
 constexpr double kAnswerWeight = 0.05;
+// What is stated may be anything.
+constexpr double kLeastRate = 1, kMostRate = 1e8;
+
+double sane(double rate) { return rate > 0 ? std::clamp(rate, kLeastRate, kMostRate) : SpeedMeter::kDefaultRate; }
 
 }  // namespace
 
-SpeedMeter::SpeedMeter(double prefill_rate)
-    : work_((prefill_rate > 0 ? prefill_rate : kDefaultRate) * kPriorSeconds), seconds_(kPriorSeconds) {}
+SpeedMeter::SpeedMeter(double prefill_rate) : work_(sane(prefill_rate) * kPriorSeconds), seconds_(kPriorSeconds) {}
 
 void SpeedMeter::prefilled(double work, Duration took) {
   const double seconds = to_seconds(took);
