@@ -18,6 +18,7 @@ class PromptParts {
   PromptParts() = default;
   PromptParts(const PromptParts&) = delete;  // list_ is a part of it
   PromptParts& operator=(const PromptParts&) = delete;
+  ~PromptParts() = default;
 
   /// In the order in which they are read. Of the last three the first one that is there counts, as in the engines.
   enum class Field : std::uint8_t { system, instructions, messages, input, prompt };
