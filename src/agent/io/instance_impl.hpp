@@ -46,7 +46,7 @@ struct Instance::Impl {
   /// An earlier agent's run whose shim is silent, as asked to the end.
   asio::awaitable<void> end_silent_run();
   std::optional<RunIdentity> identity() const;
-  asio::awaitable<void> kill(RunIdentity of);
+  asio::awaitable<void> kill(RunIdentity of, std::function<bool()> is_present);
   void end_run();
   /// Takes over what an earlier agent left running; true when it was, false when nothing is left of it.
   asio::awaitable<bool> take_over();

@@ -66,14 +66,14 @@ asio::awaitable<void> Instance::Impl::watch_stop(std::uint64_t number, Duration 
       co_await wait(stop_watch, kLookAgain);
     }
     if (present(number) && shim->has_unread()) {
-      co_await kill(*of);
+      co_await kill(*of, [this, number] { return present(number); });
     }
   }
 }
 
-asio::awaitable<void> Instance::Impl::kill(RunIdentity of) {
+asio::awaitable<void> Instance::Impl::kill(RunIdentity of, std::function<bool()> is_present) {
   shim_killed = true;
-  const bool gone = co_await kill_run(std::move(of));
+  const bool gone = co_await kill_run(std::move(of), std::move(is_present));
   if (!gone) {
     log.error("a process of the run cannot be killed: it waits in the kernel", {{"service", settings.name}});
   }
@@ -92,7 +92,7 @@ asio::awaitable<void> Instance::Impl::end_silent_run() {
   while (engine_left(*of) && !grace.expired(steady_now())) {
     co_await wait(timer, kLookAgain);
   }
-  co_await kill(*of);
+  co_await kill(*of, [] { return true; });  // nothing begins before it is over
   engine_entry.assume_enrolled();
   own_entry.assume_enrolled();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <csignal>
+#include <utility>
 #include <vector>
 
 #include "agent/io/shim/leftovers.hpp"
@@ -53,26 +54,33 @@ void terminate_ranks(const RunIdentity& run) {
 
 bool engine_left(const RunIdentity& run) { return !left_of(run).empty(); }
 
-asio::awaitable<bool> kill_run(RunIdentity run) {
+asio::awaitable<bool> kill_run(RunIdentity run, std::function<bool()> present) {
   constexpr Duration kLimit = std::chrono::seconds(5);
   constexpr Duration kLookAgain = std::chrono::milliseconds(10);
   Timer timer(co_await asio::this_coro::executor);
   const TimePoint end = steady_now() + kLimit;
-  for (;;) {
+  bool gone = false;
+  // The marker is that of the next run too: as soon as this one is over, nobody may be looked for by it.
+  while (!gone && present()) {
     const auto left = left_of(run);
     if (!run.cgroup.empty()) write_small_file(run.cgroup + "/cgroup.kill", "1");
     for (const ProcessFacts& process : left) signal_process(process, SIGKILL);
     // Last, since by it the others are known.
     if (left.empty()) {
       signal_process(run.shim, SIGKILL);
-      // Its folder takes a moment to notice that it is empty.
-      const bool ended = !shim_lives(run);
-      if (ended && (run.cgroup.empty() || remove_cgroup(run.cgroup) || steady_now() >= end)) co_return true;
+      gone = !shim_lives(run);
     }
+    if (gone) break;
     if (steady_now() >= end) co_return false;
     timer.expires_after(kLookAgain);
     co_await timer.async_wait(kTok);
   }
+  // Its folder takes a moment to notice that it is empty.
+  while (!run.cgroup.empty() && !remove_cgroup(run.cgroup) && steady_now() < end) {
+    timer.expires_after(kLookAgain);
+    co_await timer.async_wait(kTok);
+  }
+  co_return true;
 }
 
 }  // namespace svc::agent

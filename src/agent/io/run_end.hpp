@@ -1,6 +1,7 @@
 // The end of a run whose shim cannot bring it about: it is stopped, or hangs.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "common/core/clock.hpp"
@@ -23,8 +24,8 @@ void terminate_ranks(const RunIdentity& run);
 /// Is a process of the run left, the shim aside?
 [[nodiscard]] bool engine_left(const RunIdentity& run);
 
-/// SIGKILL to all that is left of the run, and last to the shim; again and again until nothing is. False: after 5 s
-/// something still is.
-asio::awaitable<bool> kill_run(RunIdentity run);
+/// SIGKILL to all that is left of the run, and last to the shim; again and again until nothing is, or `present` says that
+/// another one may have begun. Then its control group is removed. False: after 5 s something still is.
+asio::awaitable<bool> kill_run(RunIdentity run, std::function<bool()> present);
 
 }  // namespace svc::agent
