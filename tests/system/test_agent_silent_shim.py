@@ -69,7 +69,9 @@ class SilentShim(AgentTest):
         self.assertEqual(said.count("INFO  instance: the run was ended without its shim"), 2)
         self.assertNotIn("ended unexpectedly", said, "nobody else did it")
         cgroup = re.search(r"cgroup=(\S+)", said)[1].strip('"')
-        self.assertEqual(list(pathlib.Path(cgroup or ".").glob(f"infinilm-{agent.name}.*")), [])
+        shims = re.findall(r"shim=(\d+)", said)
+        self.assertEqual(len(shims), 2)
+        self.assertEqual([left for shim in shims for left in pathlib.Path(cgroup or ".").glob(f"infinilm-*-{shim}")], [])
 
 
 if __name__ == "__main__":

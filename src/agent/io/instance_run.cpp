@@ -159,6 +159,8 @@ asio::awaitable<void> Instance::Impl::on_end(bool clean) {
     }
     co_await ChildWatch::end_strays();
     end_what_is_left();  // of an adopted run nothing is a child of this agent
+    const std::string group = run ? run->cgroup : std::string();
+    co_await remove_group(group);
   }
   shim.reset();
   run.reset();

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <csignal>
-#include <utility>
 #include <vector>
 
 #include "agent/io/shim/leftovers.hpp"
@@ -59,28 +58,33 @@ asio::awaitable<bool> kill_run(RunIdentity run, std::function<bool()> present) {
   constexpr Duration kLookAgain = std::chrono::milliseconds(10);
   Timer timer(co_await asio::this_coro::executor);
   const TimePoint end = steady_now() + kLimit;
-  bool gone = false;
   // The marker is that of the next run too: as soon as this one is over, nobody may be looked for by it.
-  while (!gone && present()) {
+  while (present()) {
     const auto left = left_of(run);
     if (!run.cgroup.empty()) write_small_file(run.cgroup + "/cgroup.kill", "1");
     for (const ProcessFacts& process : left) signal_process(process, SIGKILL);
     // Last, since by it the others are known.
     if (left.empty()) {
       signal_process(run.shim, SIGKILL);
-      gone = !shim_lives(run);
+      if (!shim_lives(run)) break;
     }
-    if (gone) break;
     if (steady_now() >= end) co_return false;
     timer.expires_after(kLookAgain);
     co_await timer.async_wait(kTok);
   }
-  // Its folder takes a moment to notice that it is empty.
-  while (!run.cgroup.empty() && !remove_cgroup(run.cgroup) && steady_now() < end) {
+  co_return true;
+}
+
+asio::awaitable<void> remove_group(std::string cgroup) {
+  constexpr Duration kLimit = std::chrono::seconds(1);
+  constexpr Duration kLookAgain = std::chrono::milliseconds(5);
+  Timer timer(co_await asio::this_coro::executor);
+  const TimePoint end = steady_now() + kLimit;
+  // It takes a moment to notice that it is empty.
+  while (!cgroup.empty() && !remove_cgroup(cgroup) && steady_now() < end) {
     timer.expires_after(kLookAgain);
     co_await timer.async_wait(kTok);
   }
-  co_return true;
 }
 
 }  // namespace svc::agent

@@ -25,7 +25,10 @@ void terminate_ranks(const RunIdentity& run);
 [[nodiscard]] bool engine_left(const RunIdentity& run);
 
 /// SIGKILL to all that is left of the run, and last to the shim; again and again until nothing is, or `present` says that
-/// another one may have begun. Then its control group is removed. False: after 5 s something still is.
+/// another one may have begun. False: after 5 s something still is.
 asio::awaitable<bool> kill_run(RunIdentity run, std::function<bool()> present);
+
+/// Of a run that is over, and whose shim could not do it; "" = it has none. Waits at most 1 s for it to be empty.
+asio::awaitable<void> remove_group(std::string cgroup);
 
 }  // namespace svc::agent
