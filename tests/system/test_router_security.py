@@ -8,7 +8,7 @@ import signal
 
 from support import http_wire
 from support.case import main
-from support.raw_upstream import raw_router, raw_upstream
+from support.raw_upstream import event, raw_router, raw_upstream, stream_head
 from support.router_process import MODEL, RouterTest, chat, run_router
 from support.sim_process import CHAT
 from support.waiting import wait_until
@@ -165,6 +165,22 @@ class Keys(RouterTest):
                 self.assert_openai_error(response, 429, "token_rate_limited")
                 self.assertTrue(30 <= int(response.header("Retry-After")) <= 61, response.headers)
                 self.assertEqual(self.post(router, ALL).status, 200)
+
+    def test_tokens_are_used_up_when_the_client_reads_done(self):
+        def script(connection, _):
+            usage = {"prompt_tokens": 50, "completion_tokens": 50, "total_tokens": 100}
+            connection.send(stream_head() + event({"choices": [], "usage": usage}) + event("[DONE]"))
+            connection.wait_end()
+
+        upstream, router = self.start_with_keys(key("slow", FEW, tokens_per_minute=60))
+        upstream.script = script
+        with router.connection() as connection:
+            connection.send(http_wire.request_bytes("POST", CHAT, json=chat(stream=True), headers=bearer(FEW)))
+            self.assertIn(b"data: [DONE]\n", iter(connection.reader.readline, b""))
+            self.assert_openai_error(self.post(router, FEW), 429, "token_rate_limited")
+        router.wait_idle()
+        response = self.post(router, FEW)
+        self.assertTrue(30 <= int(response.header("Retry-After")) <= 41, "spent once, not twice")
 
     def test_sighup_reloads_the_keys_and_a_bad_file_keeps_the_old_ones(self):
         upstream, router = self.start_with_keys()

@@ -165,6 +165,8 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   void note_piece(std::string_view content);
   void answer_sent();
   void finish_exchange();
+  /// What the answer has used of its key's tokens, as far as it is not spent yet.
+  void spend_tokens();
   void record_exchange();
 
   // session_output.cpp

@@ -34,6 +34,7 @@ void Exchange::reset() {
   body_bytes = 0;
   keys.reset();
   key = nullptr;
+  tokens_spent = 0;
   facts.clear();
   for (std::string* text : {&facts.model, &facts.user, &facts.prompt_cache_key, &path, &model}) {
     if (text->capacity() > kKeptRequestBytes) {

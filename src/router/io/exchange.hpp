@@ -46,6 +46,7 @@ struct Exchange {
   std::uint64_t body_bytes = 0;
   std::shared_ptr<const ApiKeyRing> keys;  ///< keeps `key` alive over a reload
   RingKey* key = nullptr;
+  std::uint64_t tokens_spent = 0;  ///< of the answer, from what `key` has left
   RequestFacts facts;
   PickContext pick_context;
   Priority priority = Priority::standard;

@@ -94,6 +94,18 @@ void ClientSession::finish_exchange() {
   }
 }
 
+void ClientSession::spend_tokens() {
+  if (x_.key == nullptr) {
+    return;
+  }
+  const Usage usage = x_.tally.usage();
+  const std::uint64_t used = usage.prompt_tokens + usage.completion_tokens;
+  if (used > x_.tokens_spent) {
+    x_.key->spend_tokens(now(), used - x_.tokens_spent);
+    x_.tokens_spent = used;
+  }
+}
+
 void ClientSession::record_exchange() {
   if (x_.began == TimePoint{}) {
     return;
@@ -108,9 +120,7 @@ void ClientSession::record_exchange() {
     x_.series->completion_tokens.add(usage.completion_tokens);
     x_.series->bytes_to_client.add(x_.bytes_out);
   }
-  if (x_.key != nullptr && usage.prompt_tokens + usage.completion_tokens > 0) {
-    x_.key->spend_tokens(now(), usage.prompt_tokens + usage.completion_tokens);
-  }
+  spend_tokens();
   counters.requests_active.fetch_sub(1, std::memory_order_relaxed);
   auto& log = thread_.plane().access_log;
   if (log.wants(x_.status, x_.reason, thread_.random())) {

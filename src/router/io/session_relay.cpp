@@ -230,6 +230,9 @@ bool ClientSession::relay(std::string_view data, bool with_head) {
     // Before the last bytes leave: a client that asks again at once, over any thread, finds its instance free.
     end_attempt(x_.upstream_keep_alive && taken == data.size());
   }
+  if (x_.key != nullptr && (done || x_.tally.done())) {
+    spend_tokens();  // before them too: the next request of this key finds its tokens used
+  }
   if (with_head) {
     if (out.size() <= kJoinBytes) {
       thread_.out.append(out);
