@@ -4,6 +4,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 
 namespace svc {
@@ -23,12 +25,22 @@ TaskGroup::TaskGroup(asio::any_io_executor executor, std::function<void(const ch
 
 TaskGroup::~TaskGroup() = default;
 
+namespace {
+
+/// co_spawn would run it on the spot up to its first wait, and one without a wait to its end.
+asio::awaitable<void> in_its_turn(asio::any_io_executor executor, asio::awaitable<void> task) {
+  co_await asio::post(executor, asio::use_awaitable);
+  co_await std::move(task);
+}
+
+}  // namespace
+
 bool TaskGroup::spawn(const char* name, asio::awaitable<void> task) {
   if (closed_) {
     return false;
   }
   const auto at = tasks_.emplace(tasks_.end());
-  asio::co_spawn(executor_, std::move(task),
+  asio::co_spawn(executor_, in_its_turn(executor_, std::move(task)),
                  asio::bind_cancellation_slot(
                      at->slot(), [this, at, name](const std::exception_ptr& error) { ended(at, name, error); }));
   return true;

@@ -26,7 +26,8 @@ class TaskGroup {
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
-  /// `name` must outlive the task (a literal). Returns false (task dropped, never started) after close().
+  /// The task begins after this has returned, so that the caller can note that it runs before it may have ended. `name`
+  /// must outlive the task (a literal). Returns false (task dropped, never started) after close().
   bool spawn(const char* name, asio::awaitable<void> task);
 
   void close() { closed_ = true; }
