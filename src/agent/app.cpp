@@ -15,12 +15,11 @@
 #include "agent/io/instance.hpp"
 #include "agent/io/program_folder.hpp"
 #include "agent/io/start_teller.hpp"
-#include "common/io/bearer_auth.hpp"
+#include "agent/secrets.hpp"
 #include "common/io/blocking_worker.hpp"
 #include "common/io/log_limit.hpp"
 #include "common/io/port_file.hpp"
 #include "common/io/random.hpp"
-#include "common/io/token_file.hpp"
 #include "common/version.hpp"
 
 namespace svc::agent {
@@ -202,49 +201,16 @@ class AgentApp : public DaemonApp {
   }
 
   /// The system's certificates take as much memory as the rest of the agent.
-  static bool needs_client_tls(const AgentSettings& config) {
-    return !config.tls.ca.empty() ||
-           std::any_of(config.all.begin(), config.all.end(),
-                       [](const ServiceSettings& service) { return service.registry_url.starts_with("https:"); });
-  }
-
   Result<void> load_secrets(const AgentSettings& config) {
-    TlsContext server_tls;
-    if (config.tls.serves()) {
-      // Without tls_ca, which is for the registry: who probes the pages has no certificate to show.
-      auto made = make_server_tls({config.tls.cert, config.tls.key, ""});
-      if (!made) {
-        return made.error();
-      }
-      server_tls = *std::move(made);
+    auto secrets = read_secrets(config);
+    if (!secrets) {
+      return secrets.error();
     }
-    TlsContext client_tls;
-    if (needs_client_tls(config)) {
-      auto made = make_client_tls(config.tls);
-      if (!made) {
-        return made.error();
-      }
-      client_tls = *std::move(made);
-    }
-    auto token = read_token_file(config.registry_token_file);
-    if (!token) {
-      return token.error();
-    }
-    std::map<std::string, std::string> keys;
-    for (const auto& service : config.all) {
-      auto key = read_token_file(service.engine_api_key_file);
-      if (!key) {
-        return wrap("engine_api_key_file of '" + service.name + "'", key.error());
-      }
-      keys[service.name] = *std::move(key);
-    }
-    if (auto loaded = auth_.load(config.token_file); !loaded) {
-      return loaded;
-    }
-    engine_keys_ = std::move(keys);
-    server_tls_ = std::move(server_tls);
-    registry_.set_tls(std::move(client_tls));
-    parts_.registry_token = *std::move(token);
+    engine_keys_ = std::move(secrets->engine_keys);
+    server_tls_ = std::move(secrets->server_tls);
+    auth_ = std::move(secrets->auth);
+    registry_.set_tls(std::move(secrets->client_tls));
+    parts_.registry_token = std::move(secrets->registry_token);
     for (auto& hosted : hosted_) {
       hosted.pages->set_tls(server_tls_);
     }
@@ -279,6 +245,10 @@ DaemonDefinition agent_daemon() {
   DaemonDefinition daemon = agent_configuration();
   daemon.make_app = [](asio::io_context& io, const DaemonConfig& config) {
     return std::make_unique<AgentApp>(io, static_cast<const AgentConfig&>(config).settings());
+  };
+  daemon.check_files = [](const DaemonConfig& config) -> Result<void> {
+    auto secrets = read_secrets(static_cast<const AgentConfig&>(config).settings());
+    return secrets ? Result<void>() : secrets.error();
   };
   return daemon;
 }

@@ -5,12 +5,12 @@
 
 #include "common/core/hex_text.hpp"
 #include "common/core/time_text.hpp"
-#include "common/io/bearer_auth.hpp"
 #include "common/io/port_file.hpp"
 #include "common/version.hpp"
 #include "registry/config.hpp"
 #include "registry/io/http_api.hpp"
 #include "registry/io/lease_sweeper.hpp"
+#include "registry/secrets.hpp"
 
 namespace svc::registry {
 namespace {
@@ -179,23 +179,13 @@ class RegistryApp : public DaemonApp {
 
   /// Everything that may fail in a reload comes first, so that an error leaves all as it was.
   Result<void> load_secrets(const RegistrySettings& config) {
-    TlsContext server_tls;
-    if (config.tls.serves()) {
-      auto made = make_server_tls(config.tls);
-      if (!made) {
-        return made.error();
-      }
-      server_tls = *std::move(made);
+    auto secrets = read_secrets(config);
+    if (!secrets) {
+      return secrets.error();
     }
-    auto client_tls = make_client_tls(config.tls);
-    if (!client_tls) {
-      return client_tls.error();
-    }
-    if (auto loaded = auth_.load(config.token_file); !loaded) {
-      return loaded;
-    }
-    server_tls_ = std::move(server_tls);
-    client_.set_tls(*std::move(client_tls));
+    server_tls_ = std::move(secrets->server_tls);
+    auth_ = std::move(secrets->auth);
+    client_.set_tls(std::move(secrets->client_tls));
     client_.set_address_policy(config.address_policy);
     if (server_) {
       server_->set_tls(server_tls_);
@@ -261,6 +251,10 @@ DaemonDefinition registry_daemon() {
   daemon.make_config = [] { return std::make_unique<RegistryConfig>(); };
   daemon.make_app = [](asio::io_context& io, const DaemonConfig& config) {
     return make_registry_app(io, static_cast<const RegistryConfig&>(config));
+  };
+  daemon.check_files = [](const DaemonConfig& config) -> Result<void> {
+    auto secrets = read_secrets(static_cast<const RegistryConfig&>(config).settings());
+    return secrets ? Result<void>() : secrets.error();
   };
   return daemon;
 }

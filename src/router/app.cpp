@@ -15,6 +15,7 @@
 #include "common/io/listen_error.hpp"
 #include "common/io/port_file.hpp"
 #include "common/io/random.hpp"
+#include "common/io/token_file.hpp"
 #include "common/version.hpp"
 #include "router/config.hpp"
 #include "router/io/access_log.hpp"
@@ -277,6 +278,14 @@ DaemonDefinition router_daemon() {
   daemon.make_config = [] { return std::make_unique<RouterConfig>(); };
   daemon.make_app = [](asio::io_context& io, const DaemonConfig& config) -> std::unique_ptr<DaemonApp> {
     return std::make_unique<RouterApp>(io, static_cast<const RouterConfig&>(config).settings());
+  };
+  daemon.check_files = [](const DaemonConfig& config) -> Result<void> {
+    const auto& settings = static_cast<const RouterConfig&>(config).settings();
+    if (auto secrets = load_secrets(settings, nullptr); !secrets) {
+      return secrets.error();
+    }
+    auto token = read_token_file(settings.registry_token_file);
+    return token ? Result<void>() : token.error();
   };
   return daemon;
 }

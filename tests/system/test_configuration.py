@@ -60,6 +60,20 @@ class Settings(SystemTest):
         self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "configuration is valid\n", ""))
         self.assertEqual(list(self.folder.glob("data")), [], "nothing is opened or made")
 
+    def test_check_config_reads_the_files_that_settings_name(self):
+        tokens = self.write("tokens", "0123456789abcdef write\n")
+        self.assertEqual(self.run_with("--check-config", "--token-file", tokens).returncode, 0)
+        bad = self.write("bad", "short write\n")
+        for flags, message in ((["--token-file", self.folder / "none"], "none"),
+                               (["--token-file", bad], "line 1"),
+                               (["--tls-cert", tokens, "--tls-key", tokens], "tokens"),
+                               (["--tls-ca", self.folder / "none"], "none")):
+            with self.subTest(flags=flags):
+                ended = self.run_with("--check-config", *flags)
+                self.assertEqual((ended.returncode, ended.stdout), (2, ""))
+                self.assertEqual(len(ended.stderr.splitlines()), 1, ended.stderr)
+                self.assertIn(message, ended.stderr)
+
     def test_bad_flags(self):
         for flags, message in (
                 (["--prot", "1"], "unknown flag '--prot'; did you mean '--port'?"),

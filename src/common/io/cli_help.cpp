@@ -52,7 +52,8 @@ std::string help_text(const CliSpec& spec, const OptionTable& options) {
   const std::string form = spec.adapt ? "JSON or TOML" : "JSON";
   const std::string also = spec.config_alias.empty() ? "" : "; also " + spec.config_alias;
   append_flag(out, "--config", "FILE", "Configuration file, " + form + also + "; env " + spec.env_prefix + "_CONFIG");
-  append_flag(out, "--check-config", "", "Check the configuration and exit: 0 when it is valid, 2 when it is not");
+  append_flag(out, "--check-config", "",
+              "Check the configuration and the files it names, and exit: 0 when valid, 2 when not");
   append_flag(out, "--print-config", "", "Print the configuration in force as JSON and exit");
   append_flag(out, "--version", "", "Print the version and exit");
   append_flag(out, "--help, -h", "", "Print this text and exit");

@@ -245,7 +245,12 @@ int run_daemon(int argc, const char* const* argv, const DaemonDefinition& defini
     return code(ExitCode::ok);
   }
 
-  const std::vector<Problem> problems = read_config(definition, *cli, *config);
+  std::vector<Problem> problems = read_config(definition, *cli, *config);
+  if (problems.empty() && cli->action == CliAction::check_config && definition.check_files) {
+    if (const auto usable = definition.check_files(*config); !usable) {
+      problems.push_back({Phase::validate, usable.error()});
+    }
+  }
   for (const Problem& problem : problems) {
     print_problem(name, problem);
     // The check is for finding all of them; a start tells the first.

@@ -75,6 +75,9 @@ struct DaemonDefinition {
   std::function<std::unique_ptr<DaemonConfig>()> make_config;
   /// `config` lives at least until the first reload that succeeds; copy what must last.
   std::function<std::unique_ptr<DaemonApp>(boost::asio::io_context& io, const DaemonConfig& config)> make_app;
+  /// Asked by --check-config, with a valid configuration: can the files be used that a start reads besides, such as
+  /// certificates and tokens? May be empty.
+  std::function<Result<void>(const DaemonConfig& config)> check_files = {};
   /// Asked before a run, with a valid configuration: a text to be printed in place of the run, exit code 0. May be empty.
   std::function<std::optional<std::string>(const DaemonConfig& config)> print_instead = {};
 };
