@@ -100,6 +100,10 @@ TEST_F(RouterOwnPagesTest, Stats_NumbersOfRequests) {
   start_two();
   auto& series = live("a").series[0].of("m");
   series.requests.add(4);
+  series.retries.add(2);
+  series.queue_time.observe(700ms);
+  live("b").series[0].of("m").requests.add(3);
+  live("b").series[0].of("other").answers[5].add();
   series.answers[2].add(3);
   series.failures[static_cast<std::size_t>(FailureReason::upstream_reset)].add();
   series.failures[static_cast<std::size_t>(FailureReason::client_gone)].add();
@@ -133,6 +137,13 @@ TEST_F(RouterOwnPagesTest, Stats_NumbersOfRequests) {
   EXPECT_GT(a.at("itl_seconds").at("p50"), 0.005);
   EXPECT_GT(page.at("queues").at("queue_seconds").at("p95"), 1);
   EXPECT_TRUE(a.at("last_check").is_string());
+  EXPECT_EQ(a.at("retries"), 2);
+  EXPECT_NEAR(a.at("queue_seconds").at("p50"), 0.7, 0.33);
+  EXPECT_EQ(a.at("by_model").size(), 1U);
+  EXPECT_EQ(a.at("by_model").at("m").at("completion_tokens"), 11);
+  EXPECT_EQ(page.at("by_model").at("m").at("request_count"), 7) << "of all instances";
+  EXPECT_EQ(page.at("by_model").at("m").at("error_count"), 1);
+  EXPECT_EQ(page.at("by_model").at("other").at("answers"), (json{{"5xx", 1}}));
   live("a").in_flight = 0;
 }
 

@@ -41,18 +41,20 @@ INSTANCE = {"name": str, "host": str, "port": int, "url": str, "babysitter_url":
             "request_count": int, "error_count": int, "response_time": float, "weight": int, "models": [str],
             "metadata": dict, "state": str, "in_flight": int}
 QUANTILES = {"p50": float, "p95": float}
-INSTANCE_STATS = INSTANCE | {
+TRAFFIC = {"answers": dict, "failures": dict, "retries": int, "queue_seconds": QUANTILES, "ttft_seconds": QUANTILES,
+           "itl_seconds": QUANTILES, "total_seconds": QUANTILES, "prompt_tokens": int, "cached_tokens": int,
+           "completion_tokens": int, "bytes_to_clients": int}
+INSTANCE_STATS = INSTANCE | TRAFFIC | {
     "last_check": (None, str), "checks_good": int, "checks_bad": int, "backup": bool, "static": bool,
-    "max_concurrency": int, "slow_start_share": float, "ejections": int, "answers": dict, "failures": dict,
-    "ttft_seconds": QUANTILES, "itl_seconds": QUANTILES, "total_seconds": QUANTILES, "prompt_tokens": int, "cached_tokens": int,
-    "completion_tokens": int, "bytes_to_clients": int, "addresses": [str], "last_error?": str, "error?": str}
+    "max_concurrency": int, "slow_start_share": float, "ejections": int, "by_model": dict, "addresses": [str],
+    "last_error?": str, "error?": str}
 TOTALS = {name: int for name in (
     "requests", "own_requests", "attempts", "retries", "retries_denied", "requests_active", "connections_open",
     "connections_accepted", "connections_refused", "upstream_connects", "upstream_reuses", "panic_picks",
     "backup_picks", "clients_gone", "buffered_bytes")} | {"refusals": dict}
 ROUTER_STATS = {"total_services": int, "healthy_services": int, "registry_url": (None, str),
                 "services": [INSTANCE_STATS], "timestamp": str, "uptime": float, "view_revision": int,
-                "totals": TOTALS, "queues": {"waiting": int, "max_waiting": int, "by_model": dict,
+                "totals": TOTALS, "by_model": dict, "queues": {"waiting": int, "max_waiting": int, "by_model": dict,
                                                        "queue_seconds": QUANTILES},
                 "registry": (None, dict)}
 CANDIDATE = {"name": str, "url": str, "state": str, "usable": bool, "in_flight": int, "max_concurrency": int,

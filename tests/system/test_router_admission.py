@@ -27,6 +27,9 @@ class Admission(GatedTest):
         self.assertEqual(gate.most, 2)
         self.assertEqual(gate.arrived, [f"/v1/r{index}" for index in range(8)])
         self.assertEqual(router.metric("infinilm_router_queue_seconds_count"), 6)
+        labels = f'{{model="{MODEL}",upstream="{router.stats()["services"][0]["name"]}"}}'
+        self.assertEqual(router.metric(f"infinilm_router_upstream_queue_seconds_count{labels}"), 6)
+        self.assertGreater(router.stats()["by_model"][MODEL]["queue_seconds"]["p95"], 0)
         self.assertEqual(router.metric("infinilm_router_hold_seconds_count"), 0)
         self.assert_all_quiet(router)
 

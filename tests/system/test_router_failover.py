@@ -162,6 +162,7 @@ class Failover(RouterTest):
         self.assertGreater(load, 1.05, "nothing was tried elsewhere")
         totals = router.totals()
         self.assertEqual(totals["attempts"], asked + totals["retries"])
+        self.assertEqual(sum(item["retries"] for item in router.stats()["services"]), totals["retries"])
         self.assertGreater(totals["retries_denied"], 0)
         self.assertEqual(router.chat().header("Retry-After"), "2")
 

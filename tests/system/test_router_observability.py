@@ -19,7 +19,8 @@ FAMILIES = {
     "upstream_ejections_total": "counter", "upstream_in_flight": "gauge", "requests_active": "gauge",
     "prompt_tokens_total": "counter", "completion_tokens_total": "counter", "upstream_failures_total": "counter",
     "refusals_total": "counter", "view_age_seconds": "gauge", "queue_length": "gauge", "requests_total": "counter",
-    "upstream_requests_total": "counter", "connections": "gauge", "clients_gone_total": "counter",
+    "upstream_requests_total": "counter", "upstream_retries_total": "counter", "upstream_queue_seconds": "histogram",
+    "connections": "gauge", "clients_gone_total": "counter",
 }
 
 
@@ -107,6 +108,8 @@ class Metrics(RouterTest):
             self.assertEqual(self.value(samples, "completion_tokens_total", **labels), 3 * 5 + 2 * 7)
             self.assertGreater(self.value(samples, "prompt_tokens_total", **labels), 0)
             self.assertEqual(self.value(samples, "upstream_in_flight", upstream=sim), 0)
+            self.assertEqual(self.value(samples, "upstream_retries_total", **labels), 0)
+            self.assertEqual(self.value(samples, "upstream_queue_seconds_count", **labels), 0)
             self.assertGreater(self.value(samples, "itl_seconds_count", **labels), 0)
             self.assertGreater(self.value(samples, "answer_bytes_total", **labels), 0)
         self.assertEqual(self.value(samples, "attempts_total"), 10)

@@ -47,9 +47,11 @@ struct Series {
   explicit Series(std::string name) : model(std::move(name)) {}
   const std::string model;
   Tally requests;                ///< attempts that this upstream was chosen for
+  Tally retries;                 ///< of these, beyond a request's first
   std::array<Tally, 6> answers;  ///< [status / 100]; [0] = none
   std::array<Tally, kFailureReasons> failures;
   TimeTally first_byte, between_chunks, whole;
+  TimeTally queue_time;  ///< of requests that waited before this upstream took them
   Tally prompt_tokens, cached_tokens, completion_tokens;
   Tally bytes_to_client;
   std::atomic<Series*> next{nullptr};

@@ -36,6 +36,7 @@ double TimeSum::quantile(double q) const {
 
 void SeriesSum::add(const Series& series) {
   requests += series.requests.value();
+  retries += series.retries.value();
   prompt_tokens += series.prompt_tokens.value();
   cached_tokens += series.cached_tokens.value();
   completion_tokens += series.completion_tokens.value();
@@ -45,10 +46,12 @@ void SeriesSum::add(const Series& series) {
   first_byte.add(series.first_byte);
   between_chunks.add(series.between_chunks);
   whole.add(series.whole);
+  queue_time.add(series.queue_time);
 }
 
 void SeriesSum::add(const SeriesSum& other) {
   requests += other.requests;
+  retries += other.retries;
   prompt_tokens += other.prompt_tokens;
   cached_tokens += other.cached_tokens;
   completion_tokens += other.completion_tokens;
@@ -58,6 +61,7 @@ void SeriesSum::add(const SeriesSum& other) {
   first_byte.add(other.first_byte);
   between_chunks.add(other.between_chunks);
   whole.add(other.whole);
+  queue_time.add(other.queue_time);
 }
 
 std::map<std::string, SeriesSum, std::less<>> sum_series(const UpstreamLive& live) {

@@ -26,10 +26,11 @@ struct TimeSum {
 };
 
 struct SeriesSum {
-  std::uint64_t requests = 0, prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0, bytes_to_client = 0;
+  std::uint64_t requests = 0, retries = 0;
+  std::uint64_t prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0, bytes_to_client = 0;
   std::array<std::uint64_t, 6> answers{};
   std::array<std::uint64_t, kFailureReasons> failures{};
-  TimeSum first_byte, between_chunks, whole;
+  TimeSum first_byte, between_chunks, whole, queue_time;
 
   void add(const Series& series);
   void add(const SeriesSum& other);

@@ -1,3 +1,4 @@
+#include <map>
 #include <set>
 
 #include "common/core/time_text.hpp"
@@ -58,6 +59,35 @@ ordered_json service_json(const Upstream& upstream, const SeriesSum& sum, TimePo
           {"in_flight", upstream.live->in_flight.load(std::memory_order_relaxed)}};
 }
 
+/// What requests did: at an instance, or with a model.
+void add_series(ordered_json& json, const SeriesSum& sum) {
+  ordered_json answers = ordered_json::object();
+  for (std::size_t i = 1; i < sum.answers.size(); ++i) {
+    if (sum.answers[i] != 0) answers[std::to_string(i) + "xx"] = sum.answers[i];
+  }
+  json["answers"] = std::move(answers);
+  json["failures"] = reasons_json(sum.failures);
+  json["retries"] = sum.retries;
+  json["queue_seconds"] = times_json(sum.queue_time);
+  json["ttft_seconds"] = times_json(sum.first_byte);
+  json["itl_seconds"] = times_json(sum.between_chunks);
+  json["total_seconds"] = times_json(sum.whole);
+  json["prompt_tokens"] = sum.prompt_tokens;
+  json["cached_tokens"] = sum.cached_tokens;
+  json["completion_tokens"] = sum.completion_tokens;
+  json["bytes_to_clients"] = sum.bytes_to_client;
+}
+
+ordered_json models_json(const std::map<std::string, SeriesSum, std::less<>>& by_model) {
+  ordered_json json = ordered_json::object();
+  for (const auto& [model, sum] : by_model) {
+    ordered_json one{{"request_count", sum.requests}, {"error_count", count_errors(sum)}};
+    add_series(one, sum);
+    json[model] = std::move(one);
+  }
+  return json;
+}
+
 void add_details(ordered_json& json, const Upstream& upstream, const SeriesSum& sum, const ControlView& view) {
   const auto& live = *upstream.live;
   const auto& spec = upstream.spec;
@@ -73,19 +103,7 @@ void add_details(ordered_json& json, const Upstream& upstream, const SeriesSum& 
   json["max_concurrency"] = spec.max_concurrency;
   json["slow_start_share"] = ramp_share(live, view.table->settings().slow_start, view.now);
   json["ejections"] = live.ejections.load(std::memory_order_relaxed);
-  ordered_json answers = ordered_json::object();
-  for (std::size_t i = 1; i < sum.answers.size(); ++i) {
-    if (sum.answers[i] != 0) answers[std::to_string(i) + "xx"] = sum.answers[i];
-  }
-  json["answers"] = std::move(answers);
-  json["failures"] = reasons_json(sum.failures);
-  json["ttft_seconds"] = times_json(sum.first_byte);
-  json["itl_seconds"] = times_json(sum.between_chunks);
-  json["total_seconds"] = times_json(sum.whole);
-  json["prompt_tokens"] = sum.prompt_tokens;
-  json["cached_tokens"] = sum.cached_tokens;
-  json["completion_tokens"] = sum.completion_tokens;
-  json["bytes_to_clients"] = sum.bytes_to_client;
+  add_series(json, sum);
   ordered_json addresses = ordered_json::array();
   for (const auto& address : upstream.addresses) addresses.push_back(address.to_string());
   json["addresses"] = std::move(addresses);
@@ -138,11 +156,15 @@ OwnAnswer OwnPages::services(const ControlView& view) const {
 OwnAnswer OwnPages::stats(const ControlView& view) const {
   const auto counts = count_usable(view);
   ordered_json list = ordered_json::array();
+  std::map<std::string, SeriesSum, std::less<>> by_model;
   for (const auto& upstream : view.table->upstreams()) {
-    const auto sum = sum_models(sum_series(*upstream.live));
+    const auto series = sum_series(*upstream.live);
+    const auto sum = sum_models(series);
     auto json = service_json(upstream, sum, view.now);
     add_details(json, upstream, sum, view);
+    json["by_model"] = models_json(series);
     list.push_back(std::move(json));
+    for (const auto& [model, one] : series) by_model[model].add(one);
   }
   const auto& discovery = view.discovery;
   ordered_json registry{{"state", discovery.state},          {"revision", discovery.revision},
@@ -160,6 +182,7 @@ OwnAnswer OwnPages::stats(const ControlView& view) const {
                     {"uptime", rounded_seconds(view.now - view.started)},
                     {"view_revision", view.table->revision()},
                     {"totals", totals_json(sum)},
+                    {"by_model", models_json(by_model)},
                     {"queues", queues_json(view, sum.queue_time)},
                     {"registry", std::move(registry)}};
   return json_answer(json);

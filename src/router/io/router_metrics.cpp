@@ -60,6 +60,7 @@ void write_models(ExpositionText& out, const std::vector<ModelRow>& rows) {
     for (const auto& row : rows) out.value(row.labels, row.sum.*member);
   };
   counter("infinilm_router_upstream_requests_total", "Attempts that an instance was chosen for", &SeriesSum::requests);
+  counter("infinilm_router_upstream_retries_total", "Of these, attempts beyond a request's first", &SeriesSum::retries);
   out.counter("infinilm_router_upstream_answers_total", "Answers of instances by class of their status");
   for (const auto& row : rows) {
     for (std::size_t i = 1; i < row.sum.answers.size(); ++i) {
@@ -69,6 +70,8 @@ void write_models(ExpositionText& out, const std::vector<ModelRow>& rows) {
   }
   out.counter("infinilm_router_upstream_failures_total", "Attempts that failed, by reason");
   for (const auto& row : rows) write_reasons(out, row.labels, row.sum.failures, blames_upstream);
+  histogram("infinilm_router_upstream_queue_seconds", "Time in the queue of requests that the instance took from it",
+            &SeriesSum::queue_time);
   histogram("infinilm_router_ttft_seconds", "From the request to the first byte of its answer's body",
             &SeriesSum::first_byte);
   histogram("infinilm_router_itl_seconds", "Between two pieces of a streamed answer", &SeriesSum::between_chunks);

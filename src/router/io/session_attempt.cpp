@@ -31,19 +31,23 @@ void ClientSession::begin_attempt(const PickResult& picked) {
   if (x_.attempts++ == 0) {
     thread_.plane().retry_budget.count_request(now());
   }
+  UpstreamLive& live = *x_.upstream->live;
+  x_.series = &live.series[thread_.index()].of(
+      x_.group->model.empty() ? std::string_view(x_.model).substr(0, kMostSeriesName) : x_.group->model);
+  x_.series->requests.add();
+  if (x_.attempts > 1) {
+    x_.series->retries.add();
+  }
   if (x_.waiting) {
     x_.waiting = false;
     x_.queued = now() - x_.ticket.since;
     counters.queue_time.observe(x_.queued);
+    x_.series->queue_time.observe(x_.queued);
     if (x_.ticket.held) {
       counters.hold_time.observe(x_.queued);
     }
     thread_.plane().queues.count_served(x_.ticket.model, now());
   }
-  UpstreamLive& live = *x_.upstream->live;
-  x_.series = &live.series[thread_.index()].of(
-      x_.group->model.empty() ? std::string_view(x_.model).substr(0, kMostSeriesName) : x_.group->model);
-  x_.series->requests.add();
   if (live.in_flight.load(std::memory_order_relaxed) == 1) {
     live.last_heard_ns.store(now().time_since_epoch().count(), std::memory_order_relaxed);
   }

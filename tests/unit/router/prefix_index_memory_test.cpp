@@ -13,7 +13,15 @@ std::uint64_t matched(PrefixIndex& index, const PromptShape& shape, Lane lane) {
   return index.matched(lane);
 }
 
-PromptShape prompt(unsigned seed, std::size_t bytes = 1024) { return shape_of({{"user", text_of(bytes, seed)}}); }
+/// A prompt of whole blocks of 256, by their hashes alone: there are many here.
+PromptShape prompt(std::uint64_t seed, std::size_t bytes = 1024) {
+  PromptShape shape;
+  for (std::uint32_t block = 0; block < bytes / 256; ++block) {
+    shape.blocks.push_back({answer_marker((seed << 20U) + block + 1), (block + 1) * 256, 0});
+  }
+  shape.end_hash = shape.blocks.back().hash;
+  return shape;
+}
 
 TEST(PrefixIndexMemory, StaysInItsBounds) {
   constexpr std::size_t kBytes = 4U << 20U;
