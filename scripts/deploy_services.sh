@@ -21,8 +21,9 @@ ended.
   status              tables of daemons and services; ends with 0 only when all is well
   check               files, ports, addresses, disk: a line each; changes nothing
   logs [NAME] [-f]    the last lines of all logs, or of one part: registry, router or a service; -f goes on showing
-  generate-config     writes nginx_distributed.conf: from the registry's healthy services, or from the static services
-                      when there is no registry. --format haproxy, -o FILE; infinilm-ctl generate-config --help
+  generate-config     writes nginx_distributed.conf: from the registry's healthy services, or, when there is no registry
+                      or none that answers, from the services of the configuration. --format haproxy, -o FILE;
+                      infinilm-ctl generate-config --help
   deploy-remote HOST[=PART,...]...
                       copies binaries, scripts and configuration to other hosts and starts their parts there
 
@@ -580,6 +581,9 @@ case "$command" in
         -o* | --output*) output_flags=() ;;
         haproxy | *=haproxy) output_flags=("${output_flags[@]/nginx_distributed.conf/haproxy_distributed.cfg}") ;;
       esac
+    done
+    for file in "$config_dir"/*_services.json; do
+      if [[ -f $file ]]; then source_flags+=(--stand-in "$file"); fi
     done
     if [[ -f $config_dir/router_config.json ]]; then source_flags+=(--router-config "$config_dir/router_config.json"); fi
     access=()

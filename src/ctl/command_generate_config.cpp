@@ -52,6 +52,7 @@ ExitCode generate(const GenerateOptions& options) {
   if (!found) return failed(found.error());
   const ProxyFormat format = options.format == "nginx" ? ProxyFormat::nginx : ProxyFormat::haproxy;
   if (format == ProxyFormat::nginx) leave_out_unknown_names(*found);
+  if (!found->note.empty()) warn("note: " + found->note);
   for (const std::string& sentence : found->left_out) warn("left out: " + sentence);
   const auto config = make_proxy_config(format, std::move(found->upstreams), settings);
   if (!config) return failed(config.error());
@@ -77,6 +78,9 @@ Action declare_generate_config(CLI::App& app) {
   app.add_option("--static", options->inputs.static_file,
                  "file with services to take instead: a services file, or a router's configuration")
       ->excludes(registry);
+  app.add_option("--stand-in", options->inputs.stand_ins,
+                 "file with services to take, with the router's static ones, when the registry does not answer at all; "
+                 "may come several times");
   app.add_option("--router-config", options->inputs.router_config,
                  "the router's configuration: method, time-outs, retries, TLS, static services, and its registry when "
                  "neither of the above is given");

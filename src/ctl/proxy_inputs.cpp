@@ -8,6 +8,7 @@
 #include "common/core/json_reader.hpp"
 #include "common/core/registry_url.hpp"
 #include "common/io/config_file.hpp"
+#include "common/io/http_client.hpp"
 #include "ctl/core/proxy_plan.hpp"
 #include "ctl/io/names.hpp"
 #include "ctl/io/program.hpp"
@@ -65,27 +66,52 @@ Result<ProxyCandidates> statics_of(const nlohmann::json& printed, const std::str
   return all;
 }
 
-Result<ProxyCandidates> from_registry(const std::string& base, AccessOptions access, const RouterFacts& router) {
+Result<HttpReply> ask_registry(const std::string& base, AccessOptions access, const RouterFacts& router) {
   if (access.token_file.empty()) access.token_file = router.registry_token_file;
   if (access.tls_ca.empty()) access.tls_ca = router.settings.tls_ca;
   const auto pages = access.open();
   if (!pages) return pages.error();
-  const auto reply = pages->get(base + "/services?healthy=true", kRegistryTimeout);
+  auto reply = pages->get(base + "/services?healthy=true", kRegistryTimeout);
   if (!reply) return wrap("the registry " + base + " cannot be asked", reply.error());
-  if (reply->status != 200) {
-    const std::string hint = reply->status == 401 || reply->status == 403 ? "; --token-file has its token" : "";
-    return unavailable("the registry " + base + " answers " + std::to_string(reply->status) + hint);
+  return reply;
+}
+
+/// Static ones of the router, but those whose name is there already.
+void add_statics(ProxyCandidates& found, const RouterFacts& router) {
+  std::set<std::string> names;
+  for (const ProxyUpstream& upstream : found.upstreams) names.insert(upstream.name);
+  for (const ProxyUpstream& upstream : router.statics.upstreams) {
+    if (!names.contains(upstream.name)) found.upstreams.push_back(upstream);
   }
-  auto found = registered_upstreams(reply->body);
+}
+
+Result<ProxyCandidates> from_registry(const std::string& base, const HttpReply& reply, const RouterFacts& router) {
+  if (reply.status != 200) {
+    const std::string hint = reply.status == 401 || reply.status == 403 ? "; --token-file has its token" : "";
+    return unavailable("the registry " + base + " answers " + std::to_string(reply.status) + hint);
+  }
+  auto found = registered_upstreams(reply.body);
   if (!found) return wrap("the registry " + base, found.error());
   if (found->upstreams.empty()) return unavailable("the registry " + base + " lists no healthy instance");
-  // A registered service takes the place of the static one of its name.
-  std::set<std::string> names;
-  for (const ProxyUpstream& upstream : found->upstreams) names.insert(upstream.name);
-  for (const ProxyUpstream& upstream : router.statics.upstreams) {
-    if (!names.contains(upstream.name)) found->upstreams.push_back(upstream);
-  }
+  add_statics(*found, router);  // a registered service takes the place of the static one of its name
   return found;
+}
+
+Result<ProxyCandidates> from_stand_ins(const ProxyInputs& inputs, RouterFacts& router, const Error& problem) {
+  ProxyCandidates all;
+  router.settings.source = inputs.router_config;
+  for (const std::string& path : inputs.stand_ins) {
+    const auto file = read_json_file(path);
+    if (!file) return file.error();
+    const auto found = static_upstreams(*file);
+    if (!found) return wrap(path, found.error());
+    all.upstreams.insert(all.upstreams.end(), found->upstreams.begin(), found->upstreams.end());
+    router.settings.source += (router.settings.source.empty() ? "" : " and ") + path;
+  }
+  add_statics(all, router);
+  if (all.upstreams.empty()) return problem;
+  all.note = problem.to_string() + ": what the files say is taken, whether it runs or not";
+  return all;
 }
 
 Result<ProxyCandidates> from_file(const std::string& path) {
@@ -129,7 +155,12 @@ Result<ProxyCandidates> find_upstreams(const ProxyInputs& inputs, const AccessOp
     const auto base = registry_base(url);
     if (!base) return wrap("--registry", base.error());
     router.settings.source = *base;
-    return from_registry(*base, access, router);
+    const auto reply = ask_registry(*base, access, router);
+    if (reply) return from_registry(*base, *reply, router);
+    const Errc code = reply.error().code;
+    const bool silent = code == Errc::unavailable || code == Errc::timed_out || code == Errc::connect_failed;
+    if (inputs.stand_ins.empty() || !silent) return reply.error();
+    return from_stand_ins(inputs, router, reply.error());
   }
   if (inputs.router_config.empty()) {
     return invalid("say where the instances are: --registry URL, --static FILE, or --router-config FILE");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/core/result.hpp"
 #include "ctl/access_options.hpp"
@@ -14,6 +15,7 @@ struct ProxyInputs {
   std::string registry_url;
   std::string static_file;
   std::string router_config;
+  std::vector<std::string> stand_ins;  ///< files of services for when the registry does not answer
 };
 
 /// What a router's configuration says.
@@ -29,7 +31,8 @@ struct RouterFacts {
 
 /// The instances: of the registry if one is named (by `inputs`, or else by the router's configuration), and then besides
 /// the static ones of the router's configuration; else of the static file; else those static ones alone. Fills
-/// settings.source. Error: no source, one that cannot be read, or a registry without a healthy instance.
+/// settings.source. When the registry does not answer at all and there are stand-ins, theirs and the static ones are taken.
+/// Error: no source, one that cannot be read, or a registry without a healthy instance.
 [[nodiscard]] Result<ProxyCandidates> find_upstreams(const ProxyInputs& inputs, const AccessOptions& access,
                                                      RouterFacts& router);
 

@@ -505,6 +505,12 @@ class Words(DeploymentTest):
         home.config.rename(home.home / "away")
         self.assertIn("cannot be read", self.assert_runs(home, "start", code=2))
 
+    def test_the_configuration_stands_in_for_a_registry_that_is_not_started(self):
+        home = self.new_deployment(services=("gpu1", "gpu2"))
+        said = self.assert_runs(home, "generate-config", "-o", self.folder / "made.conf")
+        self.assertIn("what the files say is taken", said)
+        self.assertEqual((self.folder / "made.conf").read_text().count("    server 127.0.0.1:"), 2)
+
     def test_folders_of_each_place_of_the_script(self):
         home = self.new_deployment(services=())
         env = home.environment(PATH=f"{BIN_DIR}:{os.environ['PATH']}")

@@ -230,6 +230,25 @@ class Files(ProxyConfigTest):
                 self.assertEqual(path.read_text(), "the old one\n")
         self.assertEqual([item.name for item in self.folder.iterdir() if item.name.startswith("nginx")], ["nginx.conf"])
 
+    def test_files_stand_in_for_a_registry_that_does_not_answer_at_all(self):
+        server = self.write("server1_services.json", json.dumps({"services": [
+            {"name": "one", "host": "127.0.0.1", "port": 5001, "weight": 3},
+            {"name": "spare", "host": "127.0.0.1", "port": 5003}]}))
+        config = self.config_file([{"name": name, "host": "127.0.0.1", "port": port, "backup": True}
+                                   for name, port in (("spare", 5005), ("fixed", 5007))])
+        flags = ["--stand-in", server, "--router-config", config]
+        path, said = self.generate("--registry", f"http://127.0.0.1:{free_port()}", *flags)
+        self.assertIn("nothing listens", said)
+        self.assertIn("what the files say is taken", said)
+        for server_line in ("127.0.0.1:5001 weight=3 ", "127.0.0.1:5003 ", "127.0.0.1:5007 "):
+            self.assertIn(f"server {server_line}", path.read_text())
+        self.assertNotIn("5005", path.read_text())
+        self.assertIn(str(server), path.read_text().splitlines()[0])
+        before = path.read_text()
+        _, said = self.generate("--registry", self.fake_registry([]), *flags, code=1)  # it answers
+        self.assertIn("lists no healthy instance", said)
+        self.assertEqual(path.read_text(), before)
+
     def test_a_registry_that_is_none(self):
         fake = FakeService({"/services?healthy=true": lambda handler: handler.answer(200, b"<html>")})
         self.addCleanup(fake.close)

@@ -16,6 +16,7 @@ namespace svc::ctl {
 struct ProxyCandidates {
   std::vector<ProxyUpstream> upstreams;
   std::vector<std::string> left_out;  ///< services that could be meant and are not taken; a sentence each
+  std::string note;                   ///< what is unusual about where they are from; "" = nothing
 };
 
 /// A registry's GET /services?healthy=true, ours or an original one: those that run, are healthy, and offer an OpenAI API
