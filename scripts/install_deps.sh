@@ -9,7 +9,7 @@ readonly LIBRARIES=(
 readonly TOOLS=(g++ cmake ninja-build ccache pkg-config git python3 openssl sqlite3 python3-jsonschema python3-yaml curl
   strace   # a system test makes fsync fail with it
   iproute2 # another one makes hosts of network namespaces
-  dpkg-dev) # the dependencies of our package are computed with it
+  dpkg-dev file) # the dependencies of our package are computed with them
 readonly CHECK_TOOLS=(clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14 shellcheck
   groff-base systemd systemd-container # tests of manual pages and units
   nginx haproxy) # take the configurations that infinilm-ctl makes
