@@ -107,6 +107,14 @@ class AgentConfigTest(SystemTest):
 
 
 class Flags(AgentConfigTest):
+    def test_check_config_reads_the_files_that_settings_name(self):
+        flags = ["--port=5001", "--name=g", "--service-type=sim", "--check-config"]
+        self.assertEqual(self.run_with(*flags).returncode, 0)
+        for flag in ("token-file", "registry-token-file", "tls-ca"):
+            ended = self.run_with(*flags, f"--{flag}={self.folder}/none")
+            self.assertEqual((ended.returncode, ended.stdout), (2, ""), ended)
+            self.assertIn("/none", ended.stderr)
+
     def test_those_of_the_seed(self):
         config = self.write("service_instance1.toml", ENGINE)
         [[name, service]] = self.dry_run("--port", "5001", "--config", config, "--name", "infinilm-gpu1", "--registry",

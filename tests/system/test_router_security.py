@@ -182,6 +182,14 @@ class Keys(RouterTest):
         response = self.post(router, FEW)
         self.assertTrue(30 <= int(response.header("Retry-After")) <= 41, "spent once, not twice")
 
+    def test_check_config_reads_the_files_that_settings_name(self):
+        keys = self.write_keys(key("all", ALL))
+        self.assertEqual(run_router("--check-config", f"--api-keys-file={keys}", folder=self.folder).returncode, 0)
+        for flag in ("api-keys-file", "registry-token-file", "upstream-token-file", "tls-ca"):
+            ended = run_router("--check-config", f"--{flag}={self.folder}/none", folder=self.folder)
+            self.assertEqual((ended.returncode, ended.stdout), (2, ""), flag)
+            self.assertIn("/none", ended.stderr)
+
     def test_sighup_reloads_the_keys_and_a_bad_file_keeps_the_old_ones(self):
         upstream, router = self.start_with_keys()
         self.write_keys(key("later", OTHER))

@@ -40,6 +40,12 @@ inline std::string text_of(std::size_t bytes, unsigned seed) {
   return text;
 }
 
+/// How much of the prompt's beginning the lane has.
+inline std::uint64_t matched(PrefixIndex& index, const PromptShape& shape, Lane lane) {
+  index.match(shape);
+  return index.matched(lane);
+}
+
 inline TimePoint at(double seconds) {
   return TimePoint{} + std::chrono::hours(1) +
          std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));

@@ -8,11 +8,6 @@ namespace {
 
 constexpr std::uint64_t kPlenty = 1U << 20U;
 
-std::uint64_t matched(PrefixIndex& index, const PromptShape& shape, Lane lane) {
-  index.match(shape);
-  return index.matched(lane);
-}
-
 /// A prompt of whole blocks of 256, by their hashes alone: there are many here.
 PromptShape prompt(std::uint64_t seed, std::size_t bytes = 1024) {
   PromptShape shape;

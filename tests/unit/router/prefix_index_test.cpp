@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::uint64_t kPlenty = 1U << 20U;
 
-std::uint64_t matched(PrefixIndex& index, const PromptShape& shape, Lane lane) {
-  index.match(shape);
-  return index.matched(lane);
-}
-
 PromptShape prompt(unsigned seed, std::size_t bytes = 1024) { return shape_of({{"user", text_of(bytes, seed)}}); }
 
 TEST(PrefixIndex, WhatWasInserted_IsMatchedByItsLaneOnly) {
