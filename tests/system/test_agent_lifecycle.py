@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """The life of an agent and of its engine: start, restart, drain, stop, and the death of any of the processes."""
 
+import contextlib
 import datetime
 import os
 import re
 import signal
 import socket
 import time
+from pathlib import Path
 
 from support import http_wire, proc_tree
-from support.agent_process import HASTY, AgentTest, program, run_agent, seconds_until, sim, toy
+from support.agent_process import HASTY, AgentTest, program, run_agent, seconds_until, sim, toy, toy_command
 from support.case import main
 from support.waiting import best_of, let_time_pass, patience, wait_until
 
@@ -171,6 +173,27 @@ class Restart(AgentTest):
         self.assertEqual(alone.read_text(), "")
         self.finish(agent)
 
+    def test_a_restart_right_behind_a_start_ends_in_a_running_engine(self):
+        """The second order comes when the first has been taken, and before its task has begun."""
+        mended = self.folder / "mended"
+        command, args = toy_command()
+        backend = program("/bin/sh", "-c", f'test -e "{mended}" && exec "$@"; exit 1', "sh", command, *args)
+        agent = self.start_agent(backend, *LONG)
+        agent.wait_state("backing_off")
+        mended.touch()
+        with contextlib.ExitStack() as open_until_the_end:
+            callers = [open_until_the_end.enter_context(http_wire.Connection(agent.pages_port)) for _ in range(4)]
+            for caller in callers:
+                self.assertEqual(caller.request("GET", "/status").status, 200)
+            agent.signal(signal.SIGSTOP)
+            for caller in callers:
+                caller.send(http_wire.request_bytes("POST", "/restart"))
+            agent.signal(signal.SIGCONT)
+            for caller in callers:
+                self.assertEqual(caller.read_response().status // 100, 2)
+        agent.running()
+        self.finish(agent)
+
     def test_a_drain_on_demand_takes_it_out_of_rotation_and_a_restart_back(self):
         agent = self.running_agent(toy())
         engine = agent.engine_pid()
@@ -232,7 +255,7 @@ class Processes(AgentTest):
         self.assertEqual({number for number in files if number < 10}, {0, 1, 2}, files)
         self.assertIn("SigBlk:0000000000000000", agent.engine_log())
         self.assertIn("SigIgn:0000000000000000", agent.engine_log())
-        environment = open(f"/proc/{engine.pid}/environ", "rb").read().split(b"\0")
+        environment = Path(f"/proc/{engine.pid}/environ").read_bytes().split(b"\0")
         self.assertIn(b"MY_VALUE=a b %d c" % agent.engine_port, environment)
         self.assertEqual({item.split(b"=")[0].decode() for item in environment} & set(OF_THE_AGENT), set())
         self.assertIn(b"LISTEN_FDNAMES=the engine's", environment)
@@ -244,7 +267,7 @@ class Processes(AgentTest):
         agent = self.start_agent(program("/bin/sh", "-c", "sleep 1000", "sh", *odd))
         wait_until(agent.engines, 10, "the engine")
         pid = agent.engine_pid()
-        given = open(f"/proc/{pid}/cmdline", "rb").read().decode().split("\0")[4:-1]
+        given = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[4:-1]
         wanted = [text.replace("$${PORT}", "<").replace("${PORT}", str(agent.engine_port)).replace("<", "${PORT}")
                   for text in odd]
         self.assertEqual(given, wanted)

@@ -83,7 +83,6 @@ Result<void> Instance::Impl::prepare() {
 }
 
 asio::awaitable<void> Instance::Impl::begin() {
-  taking_over = true;
   const bool adopted = co_await take_over();
   taking_over = false;
   ended.cancel();
@@ -113,7 +112,7 @@ void Instance::Impl::apply(const InstanceMachine::Actions& actions) {
         port_problem = why_port_is_taken(settings.port);
         apply(port_problem.empty() ? machine.port_free(steady_now()) : machine.port_busy(steady_now()));
         break;
-      case InstanceAction::launch: parts.tasks.spawn("launch", launch()); break;
+      case InstanceAction::launch: begin_launch(); break;
       case InstanceAction::stop: stop_run(due.grace); break;
       case InstanceAction::announce: announce(); break;
       case InstanceAction::watch:
@@ -226,6 +225,7 @@ void Instance::start() {
   impl_->engine_entry.start(tasks);
   tasks.spawn("timers", impl_->keep_time());
   tasks.spawn("load", impl_->meter());
+  impl_->taking_over = true;  // from now on: a stop waits until it is known whether something ran already
   tasks.spawn("begin", impl_->begin());
 }
 

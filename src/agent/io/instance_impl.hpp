@@ -32,6 +32,7 @@ struct Instance::Impl {
   void say_state() const;
 
   // -- the run of one shim (instance_run.cpp)
+  void begin_launch();
   asio::awaitable<void> launch();
   LaunchOrder order() const;
   ShimHandlers handlers();

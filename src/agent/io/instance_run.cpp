@@ -39,7 +39,8 @@ ShimHandlers Instance::Impl::handlers() {
   return handlers;
 }
 
-asio::awaitable<void> Instance::Impl::launch() {
+/// At once, since a stop may be ordered before the task has begun.
+void Instance::Impl::begin_launch() {
   ++run_number;
   run.reset();
   first_exit.reset();
@@ -56,6 +57,10 @@ asio::awaitable<void> Instance::Impl::launch() {
                         {"processes", commands.size()},
                         {"log", settings.log_file}});
   shim = std::make_unique<ShimClient>(parts.executor, handlers());
+  parts.tasks.spawn("launch", launch());
+}
+
+asio::awaitable<void> Instance::Impl::launch() {
   const Result<void> started = co_await shim->launch(files, order(), Deadline::after(steady_now(), kLockPatience));
   if (!started) {
     ExitOutcome outcome;
@@ -211,7 +216,8 @@ void Instance::Impl::end_run() {
 /// A shim may be silent for a while, as when the disk of its log hangs. Its engine serves on, and nothing can be started
 /// beside it: so it is asked until it answers, or has ended.
 asio::awaitable<bool> Instance::Impl::attach() {
-  for (bool told = false; !over; told = true) {
+  // Also when the end was ordered before this began: what runs is to end with the agent.
+  for (bool told = false; !over || !told; told = true) {
     const bool attached = co_await shim->attach(files);
     if (attached || !is_kept(files)) {
       silent_shim.reset();

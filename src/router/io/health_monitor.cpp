@@ -156,15 +156,14 @@ void HealthMonitor::start_due(TimePoint now) {
     if (probing_ >= kMaxProbes) return;
     const bool out = is_out(watched->judge.verdict());
     if (out && probing_out_ >= kMaxProbesOfOut) continue;
-    if (!tasks_->spawn("probe", probe(watched))) return;
+    if (!tasks_->spawn("probe", probe(watched, out))) return;
     watched->probing = true;
     ++probing_;
     probing_out_ += out ? 1U : 0U;
   }
 }
 
-asio::awaitable<void> HealthMonitor::probe(WatchedPtr watched) {
-  const bool out = is_out(watched->judge.verdict());
+asio::awaitable<void> HealthMonitor::probe(WatchedPtr watched, bool out) {
   const auto finding = co_await examine(watched->target);
   watched->probing = false;
   --probing_;

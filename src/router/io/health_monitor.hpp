@@ -96,7 +96,8 @@ class HealthMonitor {
   void look_at_all(TimePoint now);
   void look_at_ejection(Watched& watched, TimePoint now);
   void start_due(TimePoint now);
-  asio::awaitable<void> probe(WatchedPtr watched);
+  /// `out`: as counted when it was started.
+  asio::awaitable<void> probe(WatchedPtr watched, bool out);
   asio::awaitable<std::optional<Finding>> examine(MonitorTarget target);
   asio::awaitable<void> ask_if_hung(WatchedPtr watched);
   void conclude(Watched& watched, const Finding& finding);
