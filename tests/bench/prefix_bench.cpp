@@ -1,6 +1,7 @@
 // What prefix_aware costs a request: hashing its prompt, the choice, and, once it is sent, the index.
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -85,19 +86,21 @@ void choose(benchmark::State& state) {
 }
 BENCHMARK(choose)->Arg(4)->Arg(8)->Arg(16);
 
-/// All of it: hash, choice, and the index. Of each prompt the first half is known to an instance and the second half to
-/// none, and the caches are full: as many blocks go as come.
+/// All of it: hash, choice, and the index, for so many instances with so large a cache. Of each prompt the first half is
+/// known to an instance and the second half to none, and the caches are full: as many blocks go as come.
 void whole_request(benchmark::State& state) {
-  Fleet fleet(static_cast<std::size_t>(state.range(0)), 800'000);
+  Fleet fleet(static_cast<std::size_t>(state.range(0)), static_cast<std::uint64_t>(state.range(1)));
   std::vector<std::string> texts;
   for (std::uint64_t seed = 0; seed < 8 * fleet.lanes.size(); ++seed) texts.push_back(text_of(kPromptBytes, seed));
+  std::string text;
   PromptShape shape;
   PromptHasher hasher;
   std::uint64_t turn = 0;
   double matched = 0;
   for (auto _ : state) {
-    auto& text = texts[(turn += 7) % texts.size()];
+    text = texts[(turn += 7) % texts.size()];  // not timed: as a body that has just been read, it is close at hand
     std::memcpy(text.data() + kPromptBytes / 2, &turn, sizeof(turn));
+    const auto began = std::chrono::steady_clock::now();
     hash_into(text, hasher, shape);
     fleet.policy.appraise(fleet.policy.view(shape, "m"), fleet.lanes, {}, fleet.now, fleet.scores);
     auto best = static_cast<Lane>(turn % fleet.lanes.size());  // equals take turns
@@ -110,10 +113,11 @@ void whole_request(benchmark::State& state) {
     fleet.policy.answered(ticket, shape, true);
     fleet.policy.first_byte(ticket, fleet.now);
     fleet.policy.ended(ticket, shape, "m", {.complete = true, .prompt_tokens = 12'000}, fleet.now);
+    state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
   }
   state.counters["matched_tokens"] = benchmark::Counter(matched, benchmark::Counter::kAvgIterations);
 }
-BENCHMARK(whole_request)->Arg(4)->Arg(8)->Arg(16);
+BENCHMARK(whole_request)->ArgsProduct({{4, 8, 16}, {131'072, 800'000}})->UseManualTime();
 
 void read_body(benchmark::State& state) {
   std::string body = R"({"model":"m","messages":[{"role":"user","content":")" + text_of(kPromptBytes, 1) + R"("}]})";

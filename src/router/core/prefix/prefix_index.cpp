@@ -6,7 +6,7 @@
 namespace svc::router {
 namespace {
 
-constexpr std::size_t kAhead = 16;            // entries asked of memory before they are needed
+constexpr std::size_t kAhead = 8;             // entries asked of memory before they are needed
 constexpr std::size_t kCollectedAtOnce = 64;  // forgotten uses that an insertion clears away
 // Of one prompt: an entry where the table is emptiest, a node and a use of each block. A prompt may have a quarter of all.
 constexpr std::size_t kMostBytesPerBlock = 160;
@@ -95,9 +95,11 @@ PrefixIndex::Entry* PrefixIndex::look_again(std::uint32_t place, std::uint64_t h
 bool PrefixIndex::use(Lane lane, Entry& entry, bool is_proven) {
   auto& state = lanes_[lane];
   const Held held = set_holder(entry, lane, time_, is_proven);
-  if (!held.before) {
+  if (held.before == 0) {
     state.units += entry.units;
     ++state.blocks;
+  } else {
+    state.uses.spend(held.before);
   }
   use_bytes_ += state.uses.push({tag_of(entry.hash), time_});
   return held.staked;
@@ -156,23 +158,31 @@ void PrefixIndex::insert_answer(Lane lane, std::uint64_t prompt_hash, std::uint3
   shrink(lanes_[lane], lane);
 }
 
-void PrefixIndex::forget_oldest(LaneState& state, Lane lane) {
+std::size_t PrefixIndex::forget_oldest(LaneState& state, Lane lane) {
+  const std::size_t before = state.uses.size();
+  if (state.uses.front_is_spent()) {
+    use_bytes_ -= state.uses.pop_time();
+    return before - state.uses.size();
+  }
   const auto oldest = state.uses.front();
-  use_bytes_ -= state.uses.pop_front();
   if (std::uint32_t units = 0; drop_use(lane, oldest, units)) {
+    state.uses.spend(oldest.time);
     state.units -= units;
     --state.blocks;
   }
+  use_bytes_ -= state.uses.pop_front();
+  return 1;
 }
 
 void PrefixIndex::shrink(LaneState& state, Lane lane) {
   const auto fetch = [&](std::size_t ahead) {
     if (ahead < state.uses.size()) prefetch(state.uses.tag(ahead));
   };
-  for (std::size_t ahead = 1; state.units > state.capacity && ahead < kAhead; ++ahead) fetch(ahead);
+  std::size_t fetched = 0;  // from the front on
   while (!state.uses.empty() && state.units > state.capacity) {
-    fetch(kAhead);
-    forget_oldest(state, lane);
+    for (; fetched <= kAhead; ++fetched) fetch(fetched);
+    const std::size_t gone = forget_oldest(state, lane);
+    fetched -= std::min(fetched, gone);
   }
 }
 
@@ -206,16 +216,27 @@ void PrefixIndex::make_room(std::size_t blocks) {
   }
 }
 
-/// Prompts that come again and again leave uses that are not the last ones of their blocks.
+/// Prompts that come again and again leave uses that are spent.
 void PrefixIndex::compact(LaneState& state, Lane lane) {
-  if (state.uses.size() <= 2 * state.blocks + 1024) return;
+  auto& uses = state.uses;
+  if (uses.size() <= 2 * state.blocks + 1024) return;
   UseQueue last;
-  while (!state.uses.empty()) {
-    const auto use = state.uses.front();
-    use_bytes_ -= state.uses.pop_front();
-    if (find_use(lane, use).holder != nullptr) use_bytes_ += last.push(use);
+  while (!uses.empty()) {
+    if (uses.front_is_spent()) {
+      use_bytes_ -= uses.pop_time();
+    } else if (uses.front_is_whole()) {
+      uses.move_time(last);
+    } else {
+      if (kAhead < uses.size()) prefetch(uses.tag(kAhead));
+      const auto use = uses.front();
+      if (find_use(lane, use).holder != nullptr) {
+        uses.spend(use.time);
+        use_bytes_ += last.push(use);
+      }
+      use_bytes_ -= uses.pop_front();
+    }
   }
-  state.uses = std::move(last);
+  uses = std::move(last);
 }
 
 void PrefixIndex::collect(std::size_t most) {

@@ -118,7 +118,11 @@ class PrefixIndex {
     return static_cast<std::uint32_t>((hash * 0x9e3779b97f4a7c15ULL) >> 32U);
   }
   [[nodiscard]] std::size_t home(std::uint32_t tag) const { return (tag * places_) >> 32U; }
-  void prefetch(std::uint32_t tag) const { __builtin_prefetch(&table_[home(tag)], 1); }
+  void prefetch(std::uint32_t tag) const {
+    __builtin_prefetch(&table_[home(tag)], 1);
+    // Else g++ 12 takes a function that only prefetches for one without effect, and leaves out its calls.
+    asm volatile("");
+  }
   /// The first entry at or behind the tag's home that is free or has no smaller tag.
   [[nodiscard]] std::size_t first_of(std::uint32_t tag) const {
     std::size_t at = home(tag);
@@ -144,7 +148,8 @@ class PrefixIndex {
   /// True: there is a stake in it.
   bool use(Lane lane, Entry& entry, bool is_proven);
   struct Held {
-    bool before = false, staked = false;
+    std::uint64_t before = 0;  ///< the time of its last use; 0 = it did not hold it
+    bool staked = false;
   };
   Held set_holder(Entry& entry, Lane lane, std::uint64_t time, bool is_proven);
   void settle_block(Lane lane, Entry* entry, bool computed);
@@ -159,8 +164,8 @@ class PrefixIndex {
   [[nodiscard]] Found find_use(Lane lane, const UseQueue::Use& use);
   /// Of a use that has come to the front. True: it was the last one of its block, and the lane no longer holds it.
   bool drop_use(Lane lane, const UseQueue::Use& use, std::uint32_t& units);
-  /// The same of the oldest use of the lane, which is there.
-  void forget_oldest(LaneState& state, Lane lane);
+  /// The same of the oldest use of the lane, which is there; or of all of its time, when these are spent. Returns how many.
+  std::size_t forget_oldest(LaneState& state, Lane lane);
   void free_nodes(Entry& entry);
   void shrink(LaneState& state, Lane lane);
   /// For `blocks` more.

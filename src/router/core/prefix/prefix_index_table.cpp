@@ -115,6 +115,7 @@ void PrefixIndex::free_nodes(Entry& entry) {
 
 PrefixIndex::Held PrefixIndex::set_holder(Entry& entry, Lane lane, std::uint64_t time, bool is_proven) {
   Stamp* room = nullptr;
+  std::uint64_t last = 0;
   std::uint64_t stakes = is_proven ? 0 : 1;
   const auto look = [&](Stamp& holder) {
     if (holder == 0 || time_of(holder) <= lanes_[lane_of(holder)].floor) {
@@ -122,18 +123,19 @@ PrefixIndex::Held PrefixIndex::set_holder(Entry& entry, Lane lane, std::uint64_t
       return false;
     }
     if (lane_of(holder) != lane) return false;
+    last = time_of(holder);
     const auto before = stakes_of(holder);
     stakes = before == 0 || is_proven ? 0 : std::min(before + 1, kMostStakes);
     holder = stamp(lane, time) | stakes * kStake;
     return true;
   };
   for (auto& holder : entry.holders) {
-    if (look(holder)) return {true, stakes > 0};
+    if (look(holder)) return {last, stakes > 0};
   }
   std::uint32_t* link = &entry.more;
   for (; *link != kNone; link = &nodes_[*link].next) {
     for (auto& holder : nodes_[*link].holders) {
-      if (look(holder)) return {true, stakes > 0};
+      if (look(holder)) return {last, stakes > 0};
     }
   }
   if (room == nullptr) {
@@ -151,7 +153,7 @@ PrefixIndex::Held PrefixIndex::set_holder(Entry& entry, Lane lane, std::uint64_t
     room = &nodes_[node].holders[0];
   }
   *room = stamp(lane, time) | stakes * kStake;
-  return {false, stakes > 0};
+  return {0, stakes > 0};
 }
 
 void PrefixIndex::settle_block(Lane lane, Entry* entry, bool computed) {
@@ -165,6 +167,7 @@ void PrefixIndex::settle_block(Lane lane, Entry* entry, bool computed) {
     if (is_its && !computed) {
       holder -= kStake;
       dropped = stakes_of(holder) == 0;
+      if (dropped) lanes_[lane].uses.spend(time_of(holder));
       if (dropped) holder = 0;
     }
     others |= holder != 0;
