@@ -55,7 +55,7 @@ function(add_svc_library name)
     add_library(${name}_headers OBJECT EXCLUDE_FROM_ALL ${units})
     svc_set_warnings(${name}_headers)
     # Nothing runs this code: -O0 and no line tables halve the time of the check.
-    target_compile_options(${name}_headers PRIVATE -O0 -g0 -U_FORTIFY_SOURCE)
+    target_compile_options(${name}_headers PRIVATE -O0 -g0 "SHELL:-U_FORTIFY_SOURCE")
     target_link_libraries(${name}_headers PRIVATE ${name})
     add_dependencies(check_headers ${name}_headers)
   endif()
