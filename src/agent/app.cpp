@@ -43,10 +43,8 @@ class AgentApp : public DaemonApp {
         engines_(executor_, resolver_, product()),
         registry_(executor_, resolver_, product()),
         log_reader_(executor_),
-        tasks_(executor_,
-               [this](const char* task, const std::string& what) {
-                 log_.error("a task ended with an exception", {{"task", task}, {"error", what}});
-               }),
+        tasks_(executor_, [this](const char* task, const std::string& what) { task_failed(task, what); }),
+        stops_(executor_, [this](const char* task, const std::string& what) { task_failed(task, what); }),
         gpu_(executor_),
         parts_{executor_, engines_, registry_, random_, tasks_, gpu_, settings_.state_dir, "", false, "", 0, 0, {}} {}
 
@@ -128,13 +126,10 @@ class AgentApp : public DaemonApp {
     start_teller_->stop();
     log_.info("stopping the services", {{"services", hosted_.size()}});
     // All at once: the time of the slowest, not the sum.
-    TaskGroup stops(executor_, [this](const char* task, const std::string& what) {
-      log_.error("a task ended with an exception", {{"task", task}, {"error", what}});
-    });
     for (auto& hosted : hosted_) {
-      stops.spawn("stop", hosted.instance.shut_down(deadline));
+      stops_.spawn("stop", hosted.instance.shut_down(deadline));
     }
-    co_await stops.join();
+    co_await stops_.join();
     for (auto& hosted : hosted_) {
       co_await hosted.pages->drain(Deadline::earlier_of(deadline, Deadline::after(steady_now(), kPagesDrain)));
     }
@@ -154,14 +149,20 @@ class AgentApp : public DaemonApp {
     if (children_) {
       children_->stop();
     }
-    tasks_.close();
-    tasks_.cancel();
+    for (TaskGroup* group : {&tasks_, &stops_}) {
+      group->close();
+      group->cancel();
+    }
   }
 
   ExitCode exit_code() const override { return gave_up_ ? ExitCode::failed : ExitCode::ok; }
 
  private:
   static constexpr Duration kPagesDrain = std::chrono::seconds(1);
+
+  void task_failed(const char* task, const std::string& what) {
+    log_.error("a task ended with an exception", {{"task", task}, {"error", what}});
+  }
 
   void open_pages(Hosted& hosted) {
     HttpServerHooks hooks;
@@ -232,6 +233,7 @@ class AgentApp : public DaemonApp {
   Logger log_{"agent"};
   std::optional<ChildWatch> children_;
   TaskGroup tasks_;
+  TaskGroup stops_;  ///< of the services; not the drain's own, since a second signal ends that before them
   GpuMemory gpu_;
   AgentParts parts_;
   std::list<Hosted> hosted_;  ///< they refer to all of the above
