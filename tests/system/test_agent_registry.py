@@ -138,10 +138,15 @@ class Heartbeats(AgentTest):
     def test_a_registry_that_forgot_everything_is_told_again_at_once(self):
         agent = self.running_agent(sim(), "--heartbeat-interval=3s")
         registry = agent.registry
-        registry.wait_status(agent.server_name, "running")
-        before = {name: len(registry.calls_of(name, "register")) for name in (agent.name, agent.server_name)}
+        names = (agent.name, agent.server_name)
+
+        def told_all():  # no registration is under way any more: a heartbeat of that state has come behind it
+            last = [registry.calls_of(name)[-1:] for name in names]
+            return all(calls and (calls[0].what, calls[0].status) == ("heartbeat", "running") for calls in last)
+        wait_until(told_all, 20, "heartbeats of both names behind their registrations")
+        before = {name: len(registry.calls_of(name, "register")) for name in names}
         registry.forget()
-        for name in (agent.name, agent.server_name):
+        for name in names:
             wait_until(lambda n=name: len(registry.calls_of(n, "register")) > before[n], 20, f"{name} registered again")
             registry.wait_status(name, "running")
             calls = registry.calls_of(name)
