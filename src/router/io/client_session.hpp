@@ -13,7 +13,8 @@
 //   session_output    bytes towards the client, refusals, closing
 //   session_tunnel    after 101: bytes in both directions
 //
-// Belongs to its DataThread, which destroys it.
+// Belongs to its DataThread, which destroys it. Between requests it has no Exchange: thousands of idle connections cost what
+// their sockets do and little more.
 #pragma once
 
 #include <cstdint>
@@ -110,7 +111,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   void next_request();
 
   // session_dispatch.cpp
-  /// `body_is_own`: it lies in x_.body, else in memory that is gone after this event.
+  /// `body_is_own`: it lies in x().body, else in memory that is gone after this event.
   void dispatch(const RequestHead& head, std::string_view body, bool body_is_own);
   bool admit(const RequestHead& head);  ///< before the body is read; false: refused
   void set_client(const RequestHead& head);
@@ -135,7 +136,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   void prompt_done();
   void end_load();
   void room_made(const UpstreamSpec& spec);  ///< somebody who waits may have a place now
-  [[nodiscard]] bool by_prefix() const { return x_.group != nullptr && x_.group->method == Method::prefix_aware; }
+  [[nodiscard]] bool by_prefix() const { return x().group != nullptr && x().group->method == Method::prefix_aware; }
 
   // session_attempt.cpp
   void take_upstream_events(IoEvents events);
@@ -190,6 +191,11 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   [[nodiscard]] TimePoint now() const;
   void set_buffered(std::uint64_t bytes);
 
+  /// The request in progress; begins one where there is none.
+  Exchange& x();
+  [[nodiscard]] const Exchange& x() const { return *exchange_; }  ///< while there is one
+  void drop_exchange();
+
   DataThread& thread_;
   Transport client_;
   const IpAddress peer_;
@@ -211,7 +217,6 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
 
   ByteBuffer in_;            ///< received, not yet taken: a part of a head, or the next request
   std::size_t scanned_ = 0;  ///< of in_, by read_request_head
-  std::string raw_head_;     ///< of a request whose body is still coming
   std::uint64_t body_expected_ = 0;
   std::unique_ptr<ChunkRelay> body_chunks_;
   std::uint64_t buffered_ = 0;  ///< what this session counts in DataPlane::buffered_bytes
@@ -231,7 +236,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   std::uint64_t wait_ = 0;  ///< counts the places in queues that this session had: a late wake-up is told from its own
   bool client_ended_ = false, upstream_ended_ = false;  ///< tunnel: directions that are over
 
-  Exchange x_;
+  std::unique_ptr<Exchange> exchange_;
   MemberTimer<ClientSession, &ClientSession::on_timer> timer_{*this};
 };
 

@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 constexpr Duration kTick = 1s;
 constexpr Duration kHeldTick = std::chrono::milliseconds(50);
 constexpr std::size_t kSpareBytes = 16U << 20U;
+constexpr std::size_t kSpareExchanges = 64;
 // A round trip to most clients: what they have begun is completed before the port is closed. Not longer, since half of
 // those that want to begin meanwhile have to try again, a second later.
 constexpr Duration kLastHandshakes = 20ms;
@@ -151,6 +152,23 @@ void DataThread::give_back(ByteBuffer& buffer) {
   spare_.emplace_back().swap(buffer);
 }
 
+std::unique_ptr<Exchange> DataThread::take_exchange() {
+  if (spare_exchanges_.empty()) {
+    return std::make_unique<Exchange>();
+  }
+  auto exchange = std::move(spare_exchanges_.back());
+  spare_exchanges_.pop_back();
+  return exchange;
+}
+
+void DataThread::give_back(std::unique_ptr<Exchange> exchange) {
+  give_back(exchange->body);
+  if (spare_exchanges_.size() < kSpareExchanges) {
+    exchange->reset();
+    spare_exchanges_.push_back(std::move(exchange));
+  }
+}
+
 std::uint64_t DataThread::random() {
   // xorshift64* (Vigna, 2016): for load balancing and ids, not for secrets.
   random_state_ ^= random_state_ >> 12U;
@@ -176,10 +194,13 @@ void DataThread::on_tick(TimePoint now) {
       pool->trim(pool->live()->serving.load(std::memory_order_relaxed) ? too_old : TimePoint::max());
     }
   }
+  // What was not needed lately goes back, one a second.
   if (!spare_.empty()) {
-    // What was not needed lately goes back, one a second.
     spare_bytes_ -= spare_.front().capacity();
     spare_.erase(spare_.begin());
+  }
+  if (!spare_exchanges_.empty()) {
+    spare_exchanges_.erase(spare_exchanges_.begin());
   }
   std::erase_if(old_pools_, [](const auto& pool) { return pool->in_use() == 0; });
 }

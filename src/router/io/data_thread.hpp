@@ -64,6 +64,8 @@ class DataThread {
   /// Memory for a large body, out of what earlier ones gave back: fresh pages cost more than reading into them.
   void take_buffer(ByteBuffer& buffer, std::size_t capacity);
   void give_back(ByteBuffer& buffer);
+  std::unique_ptr<Exchange> take_exchange();
+  void give_back(std::unique_ptr<Exchange> exchange);
   void append_request_id(std::string& text);
   void forget(ClientSession& session);
   /// So many connections are ready at once that this thread is behind.
@@ -122,6 +124,7 @@ class DataThread {
   std::deque<Aside> aside_;        ///< all for the same time, so that the front is the first that is due
   std::vector<ByteBuffer> spare_;  // the back was given last
   std::size_t spare_bytes_ = 0;
+  std::vector<std::unique_ptr<Exchange>> spare_exchanges_;
   std::uint64_t next_session_ = 1;
   std::uint64_t random_state_;
   int listener_ = -1;

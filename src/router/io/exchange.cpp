@@ -27,6 +27,7 @@ void Exchange::reset() {
   path.clear();
   request_id.clear();
   model.clear();
+  raw_head.clear();
   version = 11;
   head_request = false;
   keep_alive = true;
@@ -36,7 +37,7 @@ void Exchange::reset() {
   key = nullptr;
   tokens_spent = 0;
   facts.clear();
-  for (std::string* text : {&facts.model, &facts.user, &facts.prompt_cache_key, &path, &model}) {
+  for (std::string* text : {&facts.model, &facts.user, &facts.prompt_cache_key, &path, &model, &raw_head}) {
     if (text->capacity() > kKeptRequestBytes) {
       std::string().swap(*text);
     }

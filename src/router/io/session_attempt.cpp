@@ -16,37 +16,37 @@ bool out_of_resources(int error) {
 }  // namespace
 void ClientSession::begin_attempt(const PickResult& picked) {
   auto& counters = thread_.counters();
-  x_.panic_pick = picked.step == PickStep::panic;
-  if (x_.panic_pick) {
+  x().panic_pick = picked.step == PickStep::panic;
+  if (x().panic_pick) {
     counters.panic_picks.add();
   } else if (picked.step == PickStep::backup) {
     counters.backup_picks.add();
   }
   counters.attempts.add();
-  x_.upstream = picked.upstream;
-  x_.upstream_name = picked.upstream->spec.name;
+  x().upstream = picked.upstream;
+  x().upstream_name = picked.upstream->spec.name;
   interim_answers_ = 0;
-  x_.attempt_began = now();
-  x_.first_byte = TimePoint{};
-  if (x_.attempts++ == 0) {
+  x().attempt_began = now();
+  x().first_byte = TimePoint{};
+  if (x().attempts++ == 0) {
     thread_.plane().retry_budget.count_request(now());
   }
-  UpstreamLive& live = *x_.upstream->live;
-  x_.series = &live.series[thread_.index()].of(
-      x_.group->model.empty() ? std::string_view(x_.model).substr(0, kMostSeriesName) : x_.group->model);
-  x_.series->requests.add();
-  if (x_.attempts > 1) {
-    x_.series->retries.add();
+  UpstreamLive& live = *x().upstream->live;
+  x().series = &live.series[thread_.index()].of(
+      x().group->model.empty() ? std::string_view(x().model).substr(0, kMostSeriesName) : x().group->model);
+  x().series->requests.add();
+  if (x().attempts > 1) {
+    x().series->retries.add();
   }
-  if (x_.waiting) {
-    x_.waiting = false;
-    x_.queued = now() - x_.ticket.since;
-    counters.queue_time.observe(x_.queued);
-    x_.series->queue_time.observe(x_.queued);
-    if (x_.ticket.held) {
-      counters.hold_time.observe(x_.queued);
+  if (x().waiting) {
+    x().waiting = false;
+    x().queued = now() - x().ticket.since;
+    counters.queue_time.observe(x().queued);
+    x().series->queue_time.observe(x().queued);
+    if (x().ticket.held) {
+      counters.hold_time.observe(x().queued);
     }
-    thread_.plane().queues.count_served(x_.ticket.model, now());
+    thread_.plane().queues.count_served(x().ticket.model, now());
   }
   if (live.in_flight.load(std::memory_order_relaxed) == 1) {
     live.last_heard_ns.store(now().time_since_epoch().count(), std::memory_order_relaxed);
@@ -71,12 +71,12 @@ void ClientSession::connect_upstream(bool fresh) {
 }
 
 void ClientSession::try_address() {
-  const auto& addresses = x_.upstream->addresses;
+  const auto& addresses = x().upstream->addresses;
   thread_.counters().upstream_connects.add();
   while (address_ < addresses.size()) {
     up_ = &pool_->create(*this);
     state_ = State::connecting;
-    const IoStatus status = up_->transport.connect(addresses[address_], x_.upstream->spec.endpoint.port);
+    const IoStatus status = up_->transport.connect(addresses[address_], x().upstream->spec.endpoint.port);
     if (status != IoStatus::failed && pool_->watch(*up_)) {
       arm(thread_.settings().settings.proxy_connect_timeout);
       if (status == IoStatus::ok) {
@@ -102,13 +102,13 @@ void ClientSession::try_address() {
 }
 
 void ClientSession::connected() {
-  if (x_.upstream->spec.tls) {
+  if (x().upstream->spec.tls) {
     const DataSettings& settings = thread_.settings();
     if (settings.client_tls == nullptr) {
       attempt_failed(FailureReason::upstream_tls_failed, AttemptPhase::connecting);
       return;
     }
-    up_->transport.begin_tls_client(settings.client_tls, x_.upstream->spec.endpoint.host,
+    up_->transport.begin_tls_client(settings.client_tls, x().upstream->spec.endpoint.host,
                                     settings.settings.upstream_tls_verify);
     state_ = State::upstream_handshake;
     drive_upstream_handshake();
@@ -128,11 +128,11 @@ void ClientSession::drive_upstream_handshake() {
 
 void ClientSession::send_request() {
   state_ = State::sending;
-  const std::size_t head_size = x_.request.size();
-  const std::size_t whole = head_size + x_.body.size();
+  const std::size_t head_size = x().request.size();
+  const std::size_t whole = head_size + x().body.size();
   while (sent_ < whole) {
-    const std::string_view body = x_.body.view();
-    const IoResult result = sent_ < head_size ? up_->transport.write(std::string_view(x_.request).substr(sent_), body)
+    const std::string_view body = x().body.view();
+    const IoResult result = sent_ < head_size ? up_->transport.write(std::string_view(x().request).substr(sent_), body)
                                               : up_->transport.write(body.substr(sent_ - head_size));
     sent_ += result.bytes;
     if (result.status == IoStatus::failed) {
@@ -168,7 +168,7 @@ void ClientSession::take_upstream_events(IoEvents events) {
       if (const int error = up_->transport.connect_outcome(); error != 0) {
         pool_->drop(*up_);
         up_ = nullptr;
-        if (error == ETIMEDOUT && address_ + 1 >= x_.upstream->addresses.size()) {
+        if (error == ETIMEDOUT && address_ + 1 >= x().upstream->addresses.size()) {
           attempt_failed(FailureReason::upstream_connect_timeout, AttemptPhase::connecting);
           return;
         }

@@ -16,7 +16,7 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::size_t ClientSession::begin_body(std::string_view head_bytes, std::string_view rest) {
   const RequestHead& head = thread_.request_head;
-  raw_head_.assign(head_bytes);
+  x().raw_head.assign(head_bytes);
   state_ = State::body;
   arm(thread_.settings().settings.body_timeout);
   if (head.expect_continue && rest.empty() && head.version >= 11) {
@@ -30,20 +30,20 @@ std::size_t ClientSession::begin_body(std::string_view head_bytes, std::string_v
     return take_body_chunks(rest);
   }
   body_expected_ = *head.content_length;
-  thread_.take_buffer(x_.body, std::min<std::size_t>(body_expected_, kFirstReserve));
-  x_.body.append(rest);
-  set_buffered(x_.body.size());
+  thread_.take_buffer(x().body, std::min<std::size_t>(body_expected_, kFirstReserve));
+  x().body.append(rest);
+  set_buffered(x().body.size());
   return rest.size();
 }
 
 bool ClientSession::read_body() {
   const bool chunked = body_chunks_ != nullptr;
-  if (!chunked && x_.body.room() == 0) {
-    x_.body.reserve(std::min<std::size_t>(body_expected_, x_.body.capacity() * 2));
+  if (!chunked && x().body.room() == 0) {
+    x().body.reserve(std::min<std::size_t>(body_expected_, x().body.capacity() * 2));
   }
   const std::size_t room =
-      chunked ? DataThread::kInBytes : std::min<std::size_t>(body_expected_ - x_.body.size(), x_.body.room());
-  char* into = chunked ? thread_.in_bytes.get() : x_.body.tail();
+      chunked ? DataThread::kInBytes : std::min<std::size_t>(body_expected_ - x().body.size(), x().body.room());
+  char* into = chunked ? thread_.in_bytes.get() : x().body.tail();
   const IoResult got = client_.read(into, room);
   if (got.status == IoStatus::blocked) {
     client_readable_ = false;
@@ -64,11 +64,11 @@ bool ClientSession::read_body() {
       in_.append(piece.substr(taken));
     }
   } else {
-    x_.body.grow(got.bytes);
-    if (x_.body.size() - buffered_ >= kCountStep || x_.body.size() == body_expected_) {
-      set_buffered(x_.body.size());
+    x().body.grow(got.bytes);
+    if (x().body.size() - buffered_ >= kCountStep || x().body.size() == body_expected_) {
+      set_buffered(x().body.size());
     }
-    if (state_ == State::body && x_.body.size() == body_expected_) {
+    if (state_ == State::body && x().body.size() == body_expected_) {
       body_complete();
     }
   }
@@ -79,18 +79,18 @@ std::size_t ClientSession::take_body_chunks(std::string_view data) {
   const ChunkRelay::Step step = body_chunks_->take(data, thread_.reframed);
   const std::size_t taken = step.consumed;
   if (step.state == ChunkRelay::State::broken) {
-    x_.keep_alive = false;
+    x().keep_alive = false;
     refuse(FailureReason::bad_request, "the chunked request body is malformed");
     return taken;
   }
   const auto limit = thread_.settings().settings.max_body_bytes;
-  if (x_.body.size() + step.out.size() > limit) {
-    x_.keep_alive = false;
+  if (x().body.size() + step.out.size() > limit) {
+    x().keep_alive = false;
     refuse(FailureReason::body_too_large, "the request body is larger than " + std::to_string(limit) + " bytes");
     return taken;
   }
-  x_.body.append(step.out);
-  set_buffered(x_.body.size());
+  x().body.append(step.out);
+  set_buffered(x().body.size());
   if (state_ == State::body && step.state == ChunkRelay::State::done) {
     body_chunks_.reset();
     body_complete();
@@ -102,19 +102,18 @@ void ClientSession::body_complete() {
   RequestHead& head = thread_.request_head;
   // It was accepted once, perhaps under other limits; the views into the first reading are gone.
   RequestHeadLimits as_read_before;
-  as_read_before.head_bytes = raw_head_.size() + 1;
-  const HeadReading again = read_request_head(raw_head_, 0, as_read_before, head);
+  as_read_before.head_bytes = x().raw_head.size() + 1;
+  const HeadReading again = read_request_head(x().raw_head, 0, as_read_before, head);
   if (again.state != HeadState::complete) {
-    x_.keep_alive = false;
+    x().keep_alive = false;
     refuse(FailureReason::internal_error, "the request head could not be read again");
     return;
   }
-  x_.body_bytes = x_.body.size();
+  x().body_bytes = x().body.size();
   const bool outer = in_dispatch_;
   in_dispatch_ = true;
-  dispatch(head, x_.body.view(), true);
+  dispatch(head, x().body.view(), true);
   in_dispatch_ = outer;
-  raw_head_.clear();
 }
 
 }  // namespace svc::router

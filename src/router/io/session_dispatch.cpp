@@ -44,7 +44,7 @@ bool needs_key(std::string_view path) { return !is_own_path(path) || path.starts
 bool ClientSession::admit(const RequestHead& head) {
   const DataSettings& settings = thread_.settings();
   if (head.has_body()) {
-    x_.keep_alive = false;  // whoever refuses now leaves the body unread
+    x().keep_alive = false;  // whoever refuses now leaves the body unread
   }
   set_client(head);
   if (came_through(head, thread_.plane().pseudonym)) {
@@ -52,9 +52,9 @@ bool ClientSession::admit(const RequestHead& head) {
     return false;
   }
   if (settings.keys->enabled() && needs_key(head.path)) {
-    x_.keys = settings.keys;
-    x_.key = settings.keys->find(head.authorization);
-    if (x_.key == nullptr) {
+    x().keys = settings.keys;
+    x().key = settings.keys->find(head.authorization);
+    if (x().key == nullptr) {
       if (head.authorization.empty()) {
         refuse(FailureReason::missing_api_key, "an API key is required: send it as Authorization: Bearer KEY");
       } else {
@@ -63,12 +63,12 @@ bool ClientSession::admit(const RequestHead& head) {
       return false;
     }
     if (!is_own_path(head.path)) {
-      if (const auto wait = x_.key->take_request(now())) {
+      if (const auto wait = x().key->take_request(now())) {
         refuse(FailureReason::rate_limited, "this API key has used its requests for this minute", {},
                static_cast<unsigned>(*wait) + 1);
         return false;
       }
-      if (const auto wait = x_.key->token_wait(now())) {
+      if (const auto wait = x().key->token_wait(now())) {
         refuse(FailureReason::token_rate_limited, "this API key has used its tokens for this minute", {},
                static_cast<unsigned>(*wait) + 1);
         return false;
@@ -81,7 +81,7 @@ bool ClientSession::admit(const RequestHead& head) {
                                               std::to_string(settings.settings.max_body_bytes));
     return false;
   }
-  x_.keep_alive = head.keep_alive && !thread_.draining();
+  x().keep_alive = head.keep_alive && !thread_.draining();
   return true;
 }
 
@@ -144,61 +144,61 @@ void ClientSession::take_own_answer(const OwnAnswer& answer) {
 
 bool ClientSession::choose_group(const RequestHead& head, std::string_view body) {
   const RouterSettings& settings = thread_.settings().settings;
-  x_.table = thread_.table();
+  x().table = thread_.table();
   if (settings.inspect_bodies && begins_object(body)) {
     const bool by_size = settings.cache_type_routing_threshold > 0 && thread_.table_has_cache_types();
-    const bool prompt = x_.table->looks_at_prompts();
-    thread_.facts_reader.read(body, {.text_bytes = by_size, .prompt = prompt}, x_.facts);
-    if (x_.facts.model.size() > kMostModelBytes) {
+    const bool prompt = x().table->looks_at_prompts();
+    thread_.facts_reader.read(body, {.text_bytes = by_size, .prompt = prompt}, x().facts);
+    if (x().facts.model.size() > kMostModelBytes) {
       refuse(FailureReason::model_not_found,
-             "The model '" + x_.facts.model.substr(0, 64) + "...' does not exist: no name is that long", "model");
+             "The model '" + x().facts.model.substr(0, 64) + "...' does not exist: no name is that long", "model");
       return false;
     }
-    x_.model = x_.facts.model;
+    x().model = x().facts.model;
   }
-  if (x_.key != nullptr && !x_.key->all_models) {
-    const bool sure = x_.facts.complete && !x_.model.empty();
-    if (!sure || !(x_.key->allows(x_.model) || x_.key->allows(x_.table->served_name(x_.model)))) {
+  if (x().key != nullptr && !x().key->all_models) {
+    const bool sure = x().facts.complete && !x().model.empty();
+    if (!sure || !(x().key->allows(x().model) || x().key->allows(x().table->served_name(x().model)))) {
       refuse(FailureReason::model_not_allowed,
-             sure ? "this API key may not use the model '" + x_.model + "'"
+             sure ? "this API key may not use the model '" + x().model + "'"
                   : "this API key is for certain models only, and the request names none",
              "model");
       return false;
     }
   }
-  x_.group = x_.table->find(x_.model);
-  if (x_.group == nullptr) {
-    if (!x_.table->view_known() || x_.table->upstreams().empty()) {
+  x().group = x().table->find(x().model);
+  if (x().group == nullptr) {
+    if (!x().table->view_known() || x().table->upstreams().empty()) {
       refuse(FailureReason::view_not_ready, "it is not known yet which instances there are", {}, 1);
     } else if (settings.unknown_model_status == 503) {
-      refuse_status(503, FailureReason::model_not_found, "No healthy services available for model '" + x_.model + "'",
+      refuse_status(503, FailureReason::model_not_found, "No healthy services available for model '" + x().model + "'",
                     "Retry-After: 5\r\n", "model");
     } else {
-      refuse(FailureReason::model_not_found, "The model '" + x_.model + "' does not exist", "model");
+      refuse(FailureReason::model_not_found, "The model '" + x().model + "' does not exist", "model");
     }
     return false;
   }
   if (by_prefix()) {
     PromptState& prompt = prompt_state();
-    thread_.facts_reader.shape_prompt(x_.table->served_name(x_.model), settings.prefix.block_bytes, prompt.shape);
+    thread_.facts_reader.shape_prompt(x().table->served_name(x().model), settings.prefix.block_bytes, prompt.shape);
     if (settings.access_log_prefixes) {
       append_prefix_text(prompt.prefix, prompt.shape);
     }
-    prompt.shape.key_hash = x_.facts.prompt_cache_key.empty() ? 0 : hash_key(x_.facts.prompt_cache_key) | 1U;
+    prompt.shape.key_hash = x().facts.prompt_cache_key.empty() ? 0 : hash_key(x().facts.prompt_cache_key) | 1U;
   }
-  if (x_.table->looks_at_prompts()) {
+  if (x().table->looks_at_prompts()) {
     thread_.facts_reader.release();
   }
   take_priority(head);
-  PickContext& context = x_.pick_context;
-  context.text_bytes = x_.facts.text_bytes;
-  if (x_.group->method == Method::session) {
+  PickContext& context = x().pick_context;
+  context.text_bytes = x().facts.text_bytes;
+  if (x().group->method == Method::session) {
     const auto header = head.field(settings.session_header);
-    const std::string_view key = !x_.facts.prompt_cache_key.empty() ? std::string_view(x_.facts.prompt_cache_key)
-                                 : !x_.facts.user.empty()           ? std::string_view(x_.facts.user)
-                                                                    : header;
+    const std::string_view key = !x().facts.prompt_cache_key.empty() ? std::string_view(x().facts.prompt_cache_key)
+                                 : !x().facts.user.empty()           ? std::string_view(x().facts.user)
+                                                                     : header;
     context.session_hash = key.empty() ? 0 : hash_key(key) | 1U;
-  } else if (x_.group->method == Method::ip_hash) {
+  } else if (x().group->method == Method::ip_hash) {
     context.client_hash = hash_key(client_text_);
   }
   return true;
@@ -212,34 +212,34 @@ void ClientSession::build_request(const RequestHead& head, std::string_view body
   context.client_address = peer_text_;
   context.scheme = client_.tls() ? "https" : "http";
   context.trust_forwarded = peer_trusted_;
-  context.request_id = x_.request_id;
+  context.request_id = x().request_id;
   context.traceparent = head.traceparent;
   context.via = thread_.plane().pseudonym;
   if (head.has_body() || head.content_length) {
     context.body_bytes = body.size();
   }
   context.authorization = settings.upstream_authorization;
-  context.drop_authorization = x_.key != nullptr;
+  context.drop_authorization = x().key != nullptr;
   context.keep_upgrade = head.wants_upgrade;
-  append_request_head(x_.request, head, context);
-  const auto at = x_.request.find("\r\nHost: ");
-  x_.host_at = at + 8;
-  x_.host_length = host.size();
+  append_request_head(x().request, head, context);
+  const auto at = x().request.find("\r\nHost: ");
+  x().host_at = at + 8;
+  x().host_length = host.size();
   if (!body_is_own) {
-    x_.request.append(body);
+    x().request.append(body);
   } else if (body.size() <= kSmallBody) {
-    x_.request.append(body);
-    thread_.give_back(x_.body);
+    x().request.append(body);
+    thread_.give_back(x().body);
   }
 }
 
 void ClientSession::find_upstream(const RequestHead* head, std::string_view body, bool body_is_own) {
-  PickContext& context = x_.pick_context;
+  PickContext& context = x().pick_context;
   context.now = now();
   context.random = thread_.random();
-  context.tried = x_.tried;
+  context.tried = x().tried;
   auto& queues = thread_.plane().queues;
-  if (!x_.waiting && x_.attempts == 0 && queues.waiting_in_all() > 0 && queues.others_first(x_.group->model)) {
+  if (!x().waiting && x().attempts == 0 && queues.waiting_in_all() > 0 && queues.others_first(x().group->model)) {
     build_request(*head, body, body_is_own, "-");  // others wait for this model: their turn comes first
     join_queue(own_seconds());
     return;
@@ -257,33 +257,33 @@ void ClientSession::find_upstream(const RequestHead* head, std::string_view body
     }
     return;
   }
-  x_.upstream = picked.upstream;  // counted in its in_flight from here on
+  x().upstream = picked.upstream;  // counted in its in_flight from here on
   pool_ = &thread_.pool_of(*picked.upstream);
   const std::string& host = pool_->host();
   if (head != nullptr) {
     build_request(*head, body, body_is_own, host);
   } else {
-    x_.request.replace(x_.host_at, x_.host_length, host);
-    x_.host_length = host.size();
+    x().request.replace(x().host_at, x().host_length, host);
+    x().host_length = host.size();
   }
   begin_attempt(picked);
 }
 
 void ClientSession::refuse_pick(PickProblem problem) {
   give_up_waiting();
-  const std::string whom = x_.group->model.empty() ? std::string("this request") : "model '" + x_.group->model + "'";
+  const std::string whom = x().group->model.empty() ? std::string("this request") : "model '" + x().group->model + "'";
   if (problem == PickProblem::all_busy) {
     refuse(FailureReason::queue_full, "every instance for " + whom + " is at its limit of concurrent requests", {},
-           thread_.plane().queues.retry_after(x_.group->model, now()));
+           thread_.plane().queues.retry_after(x().group->model, now()));
     return;
   }
-  if (x_.attempts == 0 && x_.table->upstreams().empty()) {
+  if (x().attempts == 0 && x().table->upstreams().empty()) {
     refuse(FailureReason::view_not_ready, "no instance is known yet", {}, 1);
     return;
   }
   std::string message = "No healthy services available for " + whom;
-  if (x_.reason != FailureReason::none) {
-    message += " (last failure: " + std::string(to_string(x_.reason)) + ")";
+  if (x().reason != FailureReason::none) {
+    message += " (last failure: " + std::string(to_string(x().reason)) + ")";
   }
   refuse(FailureReason::no_ready_instance, message, {}, 1);
 }

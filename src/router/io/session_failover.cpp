@@ -14,10 +14,10 @@ constexpr Duration kStaleWithin = std::chrono::seconds(1);
 }  // namespace
 
 AttemptPhase ClientSession::phase() const {
-  if (x_.answer_begun) {
+  if (x().answer_begun) {
     return AttemptPhase::relaying;
   }
-  if (x_.first_byte != TimePoint{}) {
+  if (x().first_byte != TimePoint{}) {
     return AttemptPhase::answering;
   }
   if (state_ == State::waiting) {
@@ -27,16 +27,16 @@ AttemptPhase ClientSession::phase() const {
 }
 
 void ClientSession::blame(FailureReason reason) {
-  if (x_.series != nullptr) {
-    x_.series->failures[static_cast<std::size_t>(reason)].add();
+  if (x().series != nullptr) {
+    x().series->failures[static_cast<std::size_t>(reason)].add();
   }
   if (!blames_upstream(reason)) {
     return;
   }
-  const bool ejected = thread_.plane().outliers.failed(x_.upstream->live, x_.upstream->spec, reason, now(),
+  const bool ejected = thread_.plane().outliers.failed(x().upstream->live, x().upstream->spec, reason, now(),
                                                        thread_.settings().settings.outlier, thread_.random());
   if (ejected) {
-    thread_.plane().control.health_changed(x_.upstream->live);
+    thread_.plane().control.health_changed(x().upstream->live);
   }
 }
 
@@ -49,33 +49,33 @@ void ClientSession::end_attempt(bool reusable) {
       reusable = up_->transport.read(&surplus, 1).status == IoStatus::blocked;
       up_->readable = false;
     }
-    if (reusable && !up_->peer_closed && !x_.upstream->live->gone.load(std::memory_order_relaxed)) {
+    if (reusable && !up_->peer_closed && !x().upstream->live->gone.load(std::memory_order_relaxed)) {
       pool_->keep(*up_, now(), settings.upstream_idle_connections);
     } else {
       pool_->drop(*up_);
     }
     up_ = nullptr;
   }
-  if (x_.upstream == nullptr) {
+  if (x().upstream == nullptr) {
     return;
   }
-  x_.upstream->live->in_flight.fetch_sub(1, std::memory_order_relaxed);
+  x().upstream->live->in_flight.fetch_sub(1, std::memory_order_relaxed);
   end_load();
-  room_made(x_.upstream->spec);
-  x_.upstream = nullptr;
+  room_made(x().upstream->spec);
+  x().upstream = nullptr;
 }
 
 void ClientSession::attempt_failed(FailureReason reason, AttemptPhase phase) {
   const auto& settings = thread_.settings().settings;
-  x_.reason = reason;
-  const bool stale = up_ != nullptr && up_->reused && now() - x_.attempt_began < kStaleWithin;
-  const FailedAttempt failed{reason, phase, stale, 0, x_.method, x_.retries};
+  x().reason = reason;
+  const bool stale = up_ != nullptr && up_->reused && now() - x().attempt_began < kStaleWithin;
+  const FailedAttempt failed{reason, phase, stale, 0, x().method, x().retries};
   const RetryVerdict verdict = client_closed_ ? RetryVerdict::no : judge_retry(failed, settings.retry);
   if (verdict == RetryVerdict::same_again) {
     pool_->drop(*up_);
     up_ = nullptr;
-    x_.first_byte = TimePoint{};
-    x_.reason = FailureReason::none;
+    x().first_byte = TimePoint{};
+    x().reason = FailureReason::none;
     connect_upstream(true);
     return;
   }
@@ -87,7 +87,7 @@ void ClientSession::attempt_failed(FailureReason reason, AttemptPhase phase) {
   // An instance that died takes no load with it: only retries at the cost of the living are budgeted.
   // When picks are made in panic nobody "died": all of them fail, at the cost of those that work until then.
   const bool charged = phase == AttemptPhase::answering || reason == FailureReason::upstream_timeout ||
-                       (x_.panic_pick && phase != AttemptPhase::connecting);
+                       (x().panic_pick && phase != AttemptPhase::connecting);
   if (verdict == RetryVerdict::elsewhere && try_elsewhere(reason, charged)) {
     return;
   }
@@ -103,17 +103,17 @@ void ClientSession::attempt_failed(FailureReason reason, AttemptPhase phase) {
 bool ClientSession::try_elsewhere(FailureReason reason, bool charge_budget) {
   auto& counters = thread_.counters();
   auto& plane = thread_.plane();
-  PickContext context = x_.pick_context;
-  if (x_.tried.size() >= kMostAttempts) {
+  PickContext context = x().pick_context;
+  if (x().tried.size() >= kMostAttempts) {
     return false;
   }
-  x_.tried_lives.push_back(x_.upstream->live);
-  x_.tried.push_back(x_.upstream->live.get());
-  context.tried = x_.tried;
+  x().tried_lives.push_back(x().upstream->live);
+  x().tried.push_back(x().upstream->live.get());
+  context.tried = x().tried;
   context.now = now();
   // The newest table: what failed may be known to be down by now, and new instances may be there.
   auto table = thread_.table();
-  const Group* group = table->find(x_.model);
+  const Group* group = table->find(x().model);
   const PickResult outlook = group != nullptr ? preview(*group, table->settings(), context) : PickResult{};
   const bool somewhere = outlook.upstream != nullptr ||
                          (outlook.problem == PickProblem::all_busy && plane.queues.settings().max_waiting > 0);
@@ -126,12 +126,12 @@ bool ClientSession::try_elsewhere(FailureReason reason, bool charge_budget) {
   }
   counters.retries.add();
   if (reason != FailureReason::upstream_connect_failed && reason != FailureReason::upstream_connect_timeout) {
-    ++x_.retries;
+    ++x().retries;
   }
   end_attempt(false);
-  x_.table = std::move(table);
-  x_.group = group;
-  x_.reason = FailureReason::none;
+  x().table = std::move(table);
+  x().group = group;
+  x().reason = FailureReason::none;
   find_upstream(nullptr, {}, false);
   return true;
 }
@@ -139,20 +139,20 @@ bool ClientSession::try_elsewhere(FailureReason reason, bool charge_budget) {
 void ClientSession::on_upstream_hung() {
   const bool waits = state_ == State::connecting || state_ == State::upstream_handshake || state_ == State::sending ||
                      state_ == State::waiting;
-  if (!waits || x_.first_byte != TimePoint{}) {
+  if (!waits || x().first_byte != TimePoint{}) {
     return;
   }
-  const FailedAttempt hung{FailureReason::upstream_hung, phase(), false, 0, x_.method, x_.retries};
+  const FailedAttempt hung{FailureReason::upstream_hung, phase(), false, 0, x().method, x().retries};
   if (judge_retry(hung, thread_.settings().settings.retry) != RetryVerdict::elsewhere) {
     return;
   }
-  Series* series = x_.series;
+  Series* series = x().series;
   if (try_elsewhere(FailureReason::upstream_hung, false)) {
     series->failures[static_cast<std::size_t>(FailureReason::upstream_hung)].add();
-  } else if (!x_.tried.empty() && x_.tried.back() == x_.upstream->live.get()) {
+  } else if (!x().tried.empty() && x().tried.back() == x().upstream->live.get()) {
     // Nobody else could take it: it may as well go on waiting.
-    x_.tried.pop_back();
-    x_.tried_lives.pop_back();
+    x().tried.pop_back();
+    x().tried_lives.pop_back();
   }
 }
 

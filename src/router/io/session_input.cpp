@@ -187,33 +187,47 @@ bool ClientSession::take_input(std::string_view data) {
     return true;
   }
   count_request();
-  x_.keep_alive = false;
+  x().keep_alive = false;
   refuse_status(reading.refusal.status, FailureReason::bad_request, reading.refusal.message, {});
   return false;
 }
 
+Exchange& ClientSession::x() {
+  if (exchange_ == nullptr) {
+    exchange_ = thread_.take_exchange();
+  }
+  return *exchange_;
+}
+
+void ClientSession::drop_exchange() {
+  if (exchange_ != nullptr) {
+    thread_.give_back(std::move(exchange_));
+  }
+  set_buffered(0);
+}
+
 void ClientSession::count_request() {
+  x().began = now();
   thread_.counters().requests.add();
   thread_.counters().requests_active.fetch_add(1, std::memory_order_relaxed);
-  x_.began = now();
 }
 
 bool ClientSession::begin_request(std::string_view data, std::size_t head_bytes) {
   const RequestHead& head = thread_.request_head;
   count_request();
-  x_.method.assign(head.method);
-  x_.path.assign(head.target);
-  x_.version = head.version;
-  x_.head_request = head.method == "HEAD";
-  x_.keep_alive = head.keep_alive && !thread_.draining();
-  x_.wants_upgrade = head.wants_upgrade;
+  x().method.assign(head.method);
+  x().path.assign(head.target);
+  x().version = head.version;
+  x().head_request = head.method == "HEAD";
+  x().keep_alive = head.keep_alive && !thread_.draining();
+  x().wants_upgrade = head.wants_upgrade;
   if (!head.request_id.empty() && head.request_id.size() <= 128) {
-    x_.request_id.assign(head.request_id);
+    x().request_id.assign(head.request_id);
   } else {
-    thread_.append_request_id(x_.request_id);
+    thread_.append_request_id(x().request_id);
   }
   if (const Duration total = thread_.settings().settings.proxy_total_timeout; total > Duration::zero()) {
-    x_.total_deadline = x_.began + total;
+    x().total_deadline = x().began + total;
   }
   in_dispatch_ = true;
   std::size_t taken = data.size();
@@ -223,7 +237,7 @@ bool ClientSession::begin_request(std::string_view data, std::size_t head_bytes)
       taken = head_bytes;
       dispatch(head, {}, false);
     } else if (!head.chunked && rest.size() >= *head.content_length) {
-      x_.body_bytes = *head.content_length;
+      x().body_bytes = *head.content_length;
       taken = head_bytes + *head.content_length;
       dispatch(head, rest.substr(0, *head.content_length), false);
     } else {
@@ -251,9 +265,7 @@ void ClientSession::next_request() {
   state_ = State::idle;
   served_ = true;
   answer_done_ = false;
-  thread_.give_back(x_.body);
-  x_.reset();
-  set_buffered(0);
+  drop_exchange();
   scanned_ = 0;
   if (in_dispatch_) {
     return;  // whoever called us goes on reading

@@ -16,7 +16,9 @@ TimePoint ClientSession::now() const { return thread_.loop().now(); }
 
 void ClientSession::arm(Duration after) {
   TimePoint when = now() + after;
-  when = std::min(when, x_.total_deadline);
+  if (exchange_ != nullptr) {
+    when = std::min(when, exchange_->total_deadline);
+  }
   thread_.loop().timers().set(timer_, when);
 }
 
@@ -31,7 +33,7 @@ void ClientSession::set_buffered(std::uint64_t bytes) {
   const bool grew = bytes > buffered_;
   buffered_ = bytes;
   if (grew && all > thread_.settings().settings.max_buffered_bytes && state_ == State::body) {
-    x_.keep_alive = false;
+    x().keep_alive = false;
     refuse(FailureReason::body_memory_exhausted, "too many large request bodies are in progress", {}, 1);
   }
 }
@@ -104,24 +106,24 @@ void ClientSession::refuse(FailureReason reason, std::string_view message, std::
 void ClientSession::refuse_status(int status, FailureReason reason, std::string_view message, std::string_view extra,
                                   std::string_view param) {
   thread_.counters().refusals[static_cast<std::size_t>(reason)].add();
-  x_.reason = reason;
-  if (x_.request_id.empty()) {
-    thread_.append_request_id(x_.request_id);
+  x().reason = reason;
+  if (x().request_id.empty()) {
+    thread_.append_request_id(x().request_id);
   }
   answer_own(status, "application/json", openai_error(reason, message, param), extra);
 }
 
 void ClientSession::answer_own(int status, std::string_view type, std::string_view body, std::string_view extra) {
-  x_.status = status;
-  x_.bytes_out = body.size();
-  x_.answer_begun = true;
-  x_.series = nullptr;
+  x().status = status;
+  x().bytes_out = body.size();
+  x().answer_begun = true;
+  x().series = nullptr;
   answer_done_ = true;
   if (thread_.draining()) {
-    x_.keep_alive = false;
+    x().keep_alive = false;
   }
   thread_.made.clear();
-  append_own_answer(thread_.made, status, type, body, x_.request_id, !x_.keep_alive, x_.head_request, x_.version,
+  append_own_answer(thread_.made, status, type, body, x().request_id, !x().keep_alive, x().head_request, x().version,
                     extra);
   state_ = State::flushing;
   if (send_client(thread_.made)) {
@@ -134,25 +136,23 @@ void ClientSession::client_gone() {
     return;
   }
   thread_.counters().client_gone.add();
-  x_.reason = FailureReason::client_gone;
+  x().reason = FailureReason::client_gone;
   give_up_waiting();
-  if (x_.series != nullptr && x_.upstream != nullptr) {
-    x_.series->failures[static_cast<std::size_t>(FailureReason::client_gone)].add();
+  if (x().series != nullptr && x().upstream != nullptr) {
+    x().series->failures[static_cast<std::size_t>(FailureReason::client_gone)].add();
   }
   end_attempt(false);
   record_exchange();
   // Who only half-closed, or reads on after a stall, must not take what it got for all.
-  close(x_.answer_begun && x_.close_delimited && !answer_done_);
+  close(x().answer_begun && x().close_delimited && !answer_done_);
 }
 
 void ClientSession::linger() {
   client_.shutdown_send();
   state_ = State::lingering;
-  x_.total_deadline = TimePoint::max();
+  drop_exchange();
   arm(kLinger);
   in_.release();
-  thread_.give_back(x_.body);
-  set_buffered(0);
   if (client_readable_) {
     on_io({});
   }
@@ -162,9 +162,11 @@ void ClientSession::close(bool with_reset) {
   if (state_ == State::dead) {
     return;
   }
-  give_up_waiting();
-  end_attempt(false);
-  record_exchange();
+  if (exchange_ != nullptr) {
+    give_up_waiting();
+    end_attempt(false);
+    record_exchange();
+  }
   state_ = State::dead;
   thread_.loop().timers().clear(timer_);
   if (client_.is_open()) {
@@ -177,8 +179,7 @@ void ClientSession::close(bool with_reset) {
       client_.close();
     }
   }
-  thread_.give_back(x_.body);
-  set_buffered(0);
+  drop_exchange();
   thread_.forget(*this);
 }
 
@@ -203,7 +204,7 @@ void ClientSession::cut() {
     case State::sending:
     case State::waiting:
       end_attempt(false);
-      x_.keep_alive = false;
+      x().keep_alive = false;
       refuse(FailureReason::draining, "this router is shutting down", {}, 1);
       if (state_ != State::dead) {
         close();
@@ -220,21 +221,21 @@ void ClientSession::on_timer(TimePoint at) {
 }
 
 void ClientSession::time_out(TimePoint at) {
-  const bool total = at >= x_.total_deadline;
+  const bool total = exchange_ != nullptr && at >= exchange_->total_deadline;
   if (total) {
-    x_.total_deadline = TimePoint::max();
+    exchange_->total_deadline = TimePoint::max();
   }
   switch (state_) {
     case State::head: count_request(); [[fallthrough]];
     case State::body:
-      x_.keep_alive = false;
+      x().keep_alive = false;
       refuse(total ? FailureReason::total_timeout : FailureReason::request_timeout,
              "the request did not arrive in time");
       return;
     case State::queued:
       give_up_waiting();
       refuse(total ? FailureReason::total_timeout : FailureReason::queue_timeout, "no instance became free in time", {},
-             thread_.plane().queues.retry_after(x_.ticket.model, at));
+             thread_.plane().queues.retry_after(x().ticket.model, at));
       return;
     case State::connecting:
     case State::upstream_handshake:
@@ -244,7 +245,7 @@ void ClientSession::time_out(TimePoint at) {
         blame(FailureReason::total_timeout);
         end_attempt(false);
         refuse(FailureReason::total_timeout, "the request took longer than proxy_total_timeout");
-      } else if (state_ == State::connecting && address_ + 1 < x_.upstream->addresses.size()) {
+      } else if (state_ == State::connecting && address_ + 1 < x().upstream->addresses.size()) {
         pool_->drop(*up_);
         up_ = nullptr;
         ++address_;
@@ -266,7 +267,7 @@ void ClientSession::time_out(TimePoint at) {
       return;
     case State::flushing:
       if (!close_after_flush_) {
-        x_.reason = FailureReason::client_gone;
+        x().reason = FailureReason::client_gone;
       }
       close(true);
       return;

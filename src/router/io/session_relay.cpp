@@ -16,7 +16,7 @@ constexpr Duration kDense = std::chrono::milliseconds(4);
 }  // namespace
 
 bool ClientSession::better_later() {
-  if (!x_.event_stream || state_ != State::relaying || !thread_.crowded() || now() - x_.last_piece >= kDense) {
+  if (!x().event_stream || state_ != State::relaying || !thread_.crowded() || now() - x().last_piece >= kDense) {
     return false;
   }
   aside_ = true;
@@ -60,7 +60,7 @@ void ClientSession::read_upstream() {
     if (got.bytes < DataThread::kRelayBytes && !up_->peer_closed && !up_->transport.tls()) {
       up_->readable = false;
     }
-    auto& heard = x_.upstream->live->last_heard_ns;
+    auto& heard = x().upstream->live->last_heard_ns;
     const std::int64_t at = now().time_since_epoch().count();
     if (at - heard.load(std::memory_order_relaxed) > kHeardStepNs) {
       heard.store(at, std::memory_order_relaxed);
@@ -76,17 +76,17 @@ bool ClientSession::take_answer(std::string_view data) {
     arm(thread_.settings().settings.proxy_timeout);
     return relay(data, false);
   }
-  if (x_.first_byte == TimePoint{}) {
-    x_.first_byte = now();
-    thread_.plane().outliers.succeeded(x_.upstream->live);
+  if (x().first_byte == TimePoint{}) {
+    x().first_byte = now();
+    thread_.plane().outliers.succeeded(x().upstream->live);
   }
   if (!up_in_.empty()) {
     up_in_.append(data);
     data = up_in_.view();
   }
   while (true) {
-    const ResponseReading reading =
-        read_response_head(data, up_scanned_, x_.method, x_.wants_upgrade, thread_.head_limits, thread_.response_head);
+    const ResponseReading reading = read_response_head(data, up_scanned_, x().method, x().wants_upgrade,
+                                                       thread_.head_limits, thread_.response_head);
     if (reading.state == HeadState::refused) {
       attempt_failed(FailureReason::upstream_protocol_error, AttemptPhase::answering);
       return false;
@@ -118,7 +118,7 @@ bool ClientSession::take_answer(std::string_view data) {
 }
 
 bool ClientSession::moved_on_503() {
-  const FailedAttempt failed{FailureReason::none, AttemptPhase::answering, up_->reused, 503, x_.method, x_.retries};
+  const FailedAttempt failed{FailureReason::none, AttemptPhase::answering, up_->reused, 503, x().method, x().retries};
   return judge_retry(failed, thread_.settings().settings.retry) == RetryVerdict::elsewhere &&
          try_elsewhere(FailureReason::none, true);
 }
@@ -132,44 +132,44 @@ bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) 
     attempt_failed(FailureReason::upstream_protocol_error, AttemptPhase::answering);
     return false;
   }
-  x_.status = head.status;
-  x_.framing = head.framing;
-  x_.left = head.content_length;
-  x_.upstream_keep_alive = head.keep_alive && state_ == State::waiting;
-  x_.event_stream = head.event_stream;
-  x_.plain_events = head.event_stream && head.content_encoding.empty();
-  x_.tally = StreamTally(x_.plain_events                              ? StreamTally::Kind::event_stream
-                         : head.json && head.content_encoding.empty() ? StreamTally::Kind::json
-                                                                      : StreamTally::Kind::opaque);
-  x_.client_chunked = head.framing == BodyFraming::chunked && x_.version >= 11;
-  x_.close_delimited =
-      head.framing == BodyFraming::until_close || (head.framing == BodyFraming::chunked && !x_.client_chunked);
-  x_.chunks = ChunkRelay(x_.client_chunked ? ChunkRelay::Output::chunked : ChunkRelay::Output::plain);
-  x_.keep_alive = x_.keep_alive && !x_.close_delimited && !thread_.draining();
+  x().status = head.status;
+  x().framing = head.framing;
+  x().left = head.content_length;
+  x().upstream_keep_alive = head.keep_alive && state_ == State::waiting;
+  x().event_stream = head.event_stream;
+  x().plain_events = head.event_stream && head.content_encoding.empty();
+  x().tally = StreamTally(x().plain_events                             ? StreamTally::Kind::event_stream
+                          : head.json && head.content_encoding.empty() ? StreamTally::Kind::json
+                                                                       : StreamTally::Kind::opaque);
+  x().client_chunked = head.framing == BodyFraming::chunked && x().version >= 11;
+  x().close_delimited =
+      head.framing == BodyFraming::until_close || (head.framing == BodyFraming::chunked && !x().client_chunked);
+  x().chunks = ChunkRelay(x().client_chunked ? ChunkRelay::Output::chunked : ChunkRelay::Output::plain);
+  x().keep_alive = x().keep_alive && !x().close_delimited && !thread_.draining();
 
   AnswerContext context;
-  context.client_version = x_.version;
-  context.close = !x_.keep_alive;
-  context.request_id = x_.request_id;
-  context.framing = x_.client_chunked    ? BodyFraming::chunked
-                    : x_.close_delimited ? BodyFraming::until_close
-                                         : head.framing;
+  context.client_version = x().version;
+  context.close = !x().keep_alive;
+  context.request_id = x().request_id;
+  context.framing = x().client_chunked    ? BodyFraming::chunked
+                    : x().close_delimited ? BodyFraming::until_close
+                                          : head.framing;
   if (thread_.settings().settings.expose_route) {
-    context.route_upstream = x_.upstream->spec.name;
-    context.attempts = x_.attempts;
+    context.route_upstream = x().upstream->spec.name;
+    context.attempts = x().attempts;
   }
   context.keep_upgrade = head.status == 101;
   thread_.out.clear();
   append_answer_head(thread_.out, head, context);
-  x_.series->answers[static_cast<std::size_t>(head.status) / 100].add();
+  x().series->answers[static_cast<std::size_t>(head.status) / 100].add();
   prompt_judged();
   if (!head.event_stream) {
-    x_.series->first_byte.observe(now() - x_.began);
+    x().series->first_byte.observe(now() - x().began);
     prompt_done();
   }
-  thread_.counters().pick_to_first_byte.observe(now() - x_.attempt_began);
+  thread_.counters().pick_to_first_byte.observe(now() - x().attempt_began);
 
-  x_.answer_begun = true;
+  x().answer_begun = true;
   state_ = State::relaying;
   arm(thread_.settings().settings.proxy_timeout);
   const std::string_view rest = data.substr(head_bytes);
@@ -179,13 +179,13 @@ bool ClientSession::begin_answer(std::string_view data, std::size_t head_bytes) 
   }
   const bool go_on = relay(rest, true);
   // No retry can come any more: a long stream need not hold its request.
-  if (state_ == State::relaying && x_.body.size() + x_.request.capacity() > kJoinBytes) {
-    thread_.give_back(x_.body);
+  if (state_ == State::relaying && x().body.size() + x().request.capacity() > kJoinBytes) {
+    thread_.give_back(x().body);
     set_buffered(0);
-    std::string().swap(x_.request);
+    std::string().swap(x().request);
   }
-  if (state_ == State::relaying && x_.prompt != nullptr) {
-    std::vector<PromptBlock>().swap(x_.prompt->shape.blocks);
+  if (state_ == State::relaying && x().prompt != nullptr) {
+    std::vector<PromptBlock>().swap(x().prompt->shape.blocks);
   }
   up_in_.release();
   return go_on;
@@ -196,20 +196,20 @@ bool ClientSession::relay(std::string_view data, bool with_head) {
   bool done = false;
   bool broken = false;
   std::size_t taken = data.size();
-  switch (x_.framing) {
+  switch (x().framing) {
     case BodyFraming::none:
       done = true;
       taken = 0;
       break;
     case BodyFraming::length:
-      taken = data.size() < x_.left ? data.size() : static_cast<std::size_t>(x_.left);
+      taken = data.size() < x().left ? data.size() : static_cast<std::size_t>(x().left);
       out = data.substr(0, taken);
-      x_.left -= taken;
-      done = x_.left == 0;
+      x().left -= taken;
+      done = x().left == 0;
       note_piece(out);
       break;
     case BodyFraming::chunked: {
-      const ChunkRelay::Step step = x_.chunks.take(data, thread_.reframed);
+      const ChunkRelay::Step step = x().chunks.take(data, thread_.reframed);
       out = step.out;
       taken = step.consumed;
       done = step.state == ChunkRelay::State::done;
@@ -224,13 +224,13 @@ bool ClientSession::relay(std::string_view data, bool with_head) {
       note_piece(out);
       break;
   }
-  x_.bytes_out += out.size();
+  x().bytes_out += out.size();
   if (done) {
-    x_.answer_whole = x_.status < 300;
+    x().answer_whole = x().status < 300;
     // Before the last bytes leave: a client that asks again at once, over any thread, finds its instance free.
-    end_attempt(x_.upstream_keep_alive && taken == data.size());
+    end_attempt(x().upstream_keep_alive && taken == data.size());
   }
-  if (x_.key != nullptr && (done || x_.tally.done())) {
+  if (x().key != nullptr && (done || x().tally.done())) {
     spend_tokens();  // before them too: the next request of this key finds its tokens used
   }
   if (with_head) {
@@ -260,17 +260,17 @@ void ClientSession::note_piece(std::string_view content) {
   if (content.empty()) {
     return;
   }
-  x_.tally.take(content);
-  if (x_.event_stream) {
-    if (x_.last_piece != TimePoint{}) {
-      x_.series->between_chunks.observe(now() - x_.last_piece);
+  x().tally.take(content);
+  if (x().event_stream) {
+    if (x().last_piece != TimePoint{}) {
+      x().series->between_chunks.observe(now() - x().last_piece);
     } else {
       // Engines send the head of a stream before they begin: only its first piece tells of the first token.
-      x_.first_content = now();
+      x().first_content = now();
       prompt_done();
-      x_.series->first_byte.observe(now() - x_.began);
+      x().series->first_byte.observe(now() - x().began);
     }
-    x_.last_piece = now();
+    x().last_piece = now();
   }
 }
 

@@ -5,7 +5,7 @@ namespace svc::router {
 
 void ClientSession::begin_tunnel(std::string_view first_bytes) {
   state_ = State::tunnel;
-  x_.keep_alive = false;
+  x().keep_alive = false;
   to_upstream_ = std::make_unique<std::string>(in_.view());  // what the client sent ahead of the answer
   in_.release();
   send_client(thread_.out, first_bytes);
@@ -89,7 +89,7 @@ void ClientSession::run_tunnel() {
       break;
     }
     arm(silence);
-    x_.bytes_out += got.bytes;
+    x().bytes_out += got.bytes;
     send_client({thread_.relay_bytes.get(), got.bytes});
     if (state_ == State::dead) {
       return;
