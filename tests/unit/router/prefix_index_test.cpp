@@ -49,6 +49,23 @@ TEST(PrefixIndex, AboveItsCapacity_TheLeastRecentlyUsedGoes_ItsEndFirst) {
   EXPECT_LE(index.held_units(0), 3U * 1024U);
 }
 
+TEST(PrefixIndex, AgeOfTheOldest_CountsInsertionsSinceItWasUsed_WhereThereIsNoRoom) {
+  PrefixIndex index(kPlenty);
+  EXPECT_FALSE(index.age_of_oldest(0, 1));
+  for (Lane lane : {0U, 1U}) index.set_capacity(lane, 2 * 1024);
+  EXPECT_FALSE(index.age_of_oldest(0, 5000)) << "nothing is there to be forgotten";
+  index.insert(0, prompt(1));
+  index.insert(0, prompt(2));
+  EXPECT_EQ(index.age_of_oldest(0, 1), 1U);
+  EXPECT_FALSE(index.age_of_oldest(0, 0)) << "needs nothing";
+  index.insert(1, prompt(3));
+  EXPECT_FALSE(index.age_of_oldest(1, 1024)) << "has room";
+  EXPECT_EQ(index.age_of_oldest(1, 1025), 0U);
+  EXPECT_EQ(index.age_of_oldest(0, 1), 2U) << "insertions into other lanes count too";
+  index.insert(0, prompt(1));
+  EXPECT_EQ(index.age_of_oldest(0, 1), 2U) << "prompt 2 is the oldest now";
+}
+
 TEST(PrefixIndex, PromptBeyondTheCapacity_KeepsItsBeginning) {
   PrefixIndex index(kPlenty);
   index.set_capacity(0, 1024);

@@ -94,6 +94,47 @@ TEST_F(Prefix, FullCache_IsAvoided) {
   EXPECT_GT(appraise(small, 3)[0].score, appraise(small, 3)[1].score + 0.3);
 }
 
+TEST_F(Prefix, AmongFullCaches_TheOneThatLosesTheOldestIsPreferred) {
+  lanes(3, {.kv_tokens = 3000});
+  const auto done = [&](Lane lane, unsigned seed) {
+    const auto shape = prompt(seed, 2000);
+    end(send(lane, shape), shape, 1);
+  };
+  const auto other = prompt(9, 2000);
+  done(2, 3);
+  done(0, 1);
+  EXPECT_EQ(best(appraise(other, 2)), 1U) << "it has room";
+  done(1, 2);
+  EXPECT_EQ(best(appraise(other, 2)), 2U);
+  done(2, 3);
+  EXPECT_EQ(best(appraise(other, 2)), 0U) << "the oldest was used again";
+  EXPECT_DOUBLE_EQ(appraise(other, 2)[0].wait, appraise(other, 2)[2].wait) << "the forecast knows nothing of it";
+  EXPECT_EQ(best(appraise(prompt(3, 2000), 2)), 2U) << "who has it has nothing to push out";
+}
+
+TEST_F(Prefix, StaticCaches_TheOneThatWasUsedLongestAgoIsPreferred) {
+  lanes(3, {.kv_tokens = 100'000, .serial = true});
+  const auto done = [&](Lane lane, unsigned seed) {
+    const auto shape = prompt(seed, 1000);
+    end(send(lane, shape), shape, 1);
+  };
+  for (Lane lane : {2U, 0U, 1U}) done(lane, lane);
+  EXPECT_EQ(best(appraise(prompt(9, 1000), 2)), 2U);
+  done(2, 2);
+  EXPECT_EQ(best(appraise(prompt(9, 1000), 2)), 0U);
+}
+
+TEST_F(Prefix, PromptCacheKey_CountsMoreThanWhatIsPushedOut) {
+  lanes(2, {.kv_tokens = 3000});
+  auto keyed = prompt(1, 2000);
+  keyed.key_hash = 77;
+  end(send(0, keyed), keyed, 1);
+  auto next = prompt(2, 2000);
+  EXPECT_EQ(best(appraise(next, 2)), 1U);
+  next.key_hash = 77;
+  EXPECT_EQ(best(appraise(next, 2)), 0U);
+}
+
 TEST_F(Prefix, QueueShrinks_AsTimePassesAndAnswersBegin) {
   lanes(1);
   const auto a = send(0, prompt(1, 6700));

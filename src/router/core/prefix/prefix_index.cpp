@@ -184,6 +184,8 @@ void PrefixIndex::shrink(LaneState& state, Lane lane) {
     const std::size_t gone = forget_oldest(state, lane);
     fetched -= std::min(fetched, gone);
   }
+  // What came again since is not the oldest that the lane has.
+  while (!state.uses.empty() && state.uses.front_is_spent()) use_bytes_ -= state.uses.pop_time();
 }
 
 /// For all of them together: what was used longest ago goes, whoever has it. Some at once, since it takes a look at every
@@ -249,6 +251,13 @@ void PrefixIndex::collect(std::size_t most) {
     }
     if (heap.uses.empty()) garbage_.pop_front();
   }
+}
+
+std::optional<std::uint64_t> PrefixIndex::age_of_oldest(Lane lane, std::uint64_t units) const {
+  if (lane >= lanes_.size()) return std::nullopt;
+  const auto& state = lanes_[lane];
+  if (state.uses.empty() || state.units + units <= state.capacity) return std::nullopt;
+  return time_ - state.uses.front().time;
 }
 
 std::size_t PrefixIndex::bytes() const { return table_.size() * sizeof(Entry) + bytes_beside_table(0); }

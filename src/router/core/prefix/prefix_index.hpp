@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "router/core/prefix/huge_pages.hpp"
@@ -62,6 +63,10 @@ class PrefixIndex {
 
   /// The lane generated `units` after that prompt.
   void insert_answer(Lane lane, std::uint64_t prompt_hash, std::uint32_t units);
+
+  /// How long it is that the lane used what it would forget first for so many units more, in insertions into all lanes.
+  /// nullopt: it has room for them.
+  [[nodiscard]] std::optional<std::uint64_t> age_of_oldest(Lane lane, std::uint64_t units) const;
 
   [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] std::size_t entries() const { return used_; }

@@ -8,6 +8,7 @@ namespace {
 
 constexpr double kUnitsWeight = 0.01;  // of a new prompt, in units_per_token_
 constexpr double kMostUnits = 1e18;    // of a cache, whatever an instance says of it
+constexpr std::uint64_t kEverything = 1ULL << 62U;
 constexpr double kResizeAbove = 0.05;  // a change of units_per_token_ that is worth new capacities
 
 }  // namespace
@@ -98,6 +99,18 @@ void PrefixPolicy::appraise(const PromptView& prompt, std::span<const Lane> lane
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     out.push_back(appraise_one(prompt, lanes[i], i < shares.size() ? shares[i] : 1.0, reference, now));
   }
+  charge_for_pushing_out(out);
+}
+
+/// What is pushed out of a cache may be asked for again, the sooner the younger it is (Preble, 2024, has a price for it
+/// too, by how often it was asked for). Were all caches one, the oldest of them all would go: so the price is by the age
+/// of what each would lose, compared with that.
+void PrefixPolicy::charge_for_pushing_out(std::vector<Appraisal>& all) {
+  double oldest = 1;
+  for (const auto& its : all) oldest = std::max(oldest, its.age.value_or(0));
+  for (auto& its : all) {
+    if (its.age) its.score += kPushedOut * its.own * (2 - *its.age / oldest);
+  }
 }
 
 Appraisal PrefixPolicy::appraise_one(const PromptView& prompt, Lane lane, double share, double reference,
@@ -128,6 +141,11 @@ Appraisal PrefixPolicy::appraise_one(const PromptView& prompt, Lane lane, double
   result.own = uncached / rate;
   result.wait = (ahead + result.burden.work) / rate;
   const double trusted = result.matched <= 0 && index_.keyed(lane) ? kKeyShare * result.burden.work : 0;
+  if (trusted <= 0) {
+    const bool one_only = lane < lanes_.size() && lanes_[lane].load.spec().serial;
+    const auto more = static_cast<double>(prompt.shape->units) * uncached / tokens;
+    result.age = index_.age_of_oldest(lane, one_only ? kEverything : static_cast<std::uint64_t>(more));
+  }
   result.score = result.wait - trusted / rate + disturbed / rate + kFullSeconds * std::max(0.0, full - kFullShare);
   return result;
 }

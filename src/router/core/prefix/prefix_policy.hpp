@@ -40,10 +40,11 @@ struct PromptView {
 struct Appraisal {
   double score = 0;  ///< seconds; the least is the best
   Burden burden;
-  double matched = 0;  ///< tokens that its cache saves
-  double own = 0;      ///< seconds of its own prefill
-  double wait = 0;     ///< predicted seconds to the first byte
-  bool open = true;    ///< it has less prefill outstanding than hold_prefill_seconds
+  double matched = 0;           ///< tokens that its cache saves
+  double own = 0;               ///< seconds of its own prefill
+  double wait = 0;              ///< predicted seconds to the first byte
+  std::optional<double> age{};  ///< of what its cache would forget for it first, in requests; none: it has room
+  bool open = true;             ///< it has less prefill outstanding than hold_prefill_seconds
 };
 
 /// A request that was sent. Of a lane that is gone since, or begun anew, it counts nowhere.
@@ -116,6 +117,7 @@ class PrefixPolicy {
   static constexpr double kDisturbance = 0.02;     ///< of own prefill, for each answer in progress that it slows down
   static constexpr double kFullShare = 0.8;        ///< of the cache, from which on it is too full
   static constexpr double kFullSeconds = 5;        ///< what a cache that is twice as full would cost
+  static constexpr double kPushedOut = 0.3;  ///< of own prefill, for the oldest of all that is cached; twice for new
   static constexpr double kKeyShare = 0.25;  ///< of its prefill, what a prompt_cache_key is worth where no text matches
   static constexpr double kLeastTold = 512;  ///< predicted hits of fewer tokens teach nothing of a cache's size
   static constexpr double kSameSpeed = 0.15;  ///< speeds that differ less than this count as equal
@@ -131,6 +133,7 @@ class PrefixPolicy {
   [[nodiscard]] LaneState* live(const LoadTicket& ticket);
   [[nodiscard]] std::uint64_t index_units(const LaneState& state) const;
   void learn_capacity(Lane lane, LaneState& state, double predicted, double reported);
+  static void charge_for_pushing_out(std::vector<Appraisal>& all);
   [[nodiscard]] Appraisal appraise_one(const PromptView& prompt, Lane lane, double share, double reference,
                                        TimePoint now);
 
