@@ -119,7 +119,7 @@ class PrefixAware : public Policy {
     context.random = random_();
     context.hold = policy_.settings().hold;
     context.prefix = &scores_;
-    scores_.make(policy_, policy_.view(shape_of(arrival), kModel), lanes_, {}, context.now);
+    scores_.make(policy_, policy_.view(shape_of(arrival), kModel), lanes_, {}, lanes_.size(), context.now);
     return context;
   }
 

@@ -50,7 +50,7 @@ struct Fleet {
     }
     for (std::uint64_t seed = 0; seed < 100 * count; ++seed) {
       shapes.push_back(shape_of(text_of(kPromptBytes, seed)));
-      policy.appraise(policy.view(shapes.back(), "m"), lanes, {}, now, scores);
+      policy.appraise(policy.view(shapes.back(), "m"), lanes, {}, lanes.size(), now, scores);
       auto ticket = policy.sent(static_cast<Lane>(seed % count), scores[seed % count], true, now);
       policy.cached(ticket, shapes.back());
       policy.answered(ticket, shapes.back(), true);
@@ -80,7 +80,7 @@ void choose(benchmark::State& state) {
   std::size_t turn = 0;
   for (auto _ : state) {
     const auto& shape = fleet.shapes[(turn += 7919) % fleet.shapes.size()];
-    fleet.policy.appraise(fleet.policy.view(shape, "m"), fleet.lanes, {}, fleet.now, fleet.scores);
+    fleet.policy.appraise(fleet.policy.view(shape, "m"), fleet.lanes, {}, fleet.lanes.size(), fleet.now, fleet.scores);
     benchmark::DoNotOptimize(fleet.scores.data());
   }
 }
@@ -102,7 +102,7 @@ void whole_request(benchmark::State& state) {
     std::memcpy(text.data() + kPromptBytes / 2, &turn, sizeof(turn));
     const auto began = std::chrono::steady_clock::now();
     hash_into(text, hasher, shape);
-    fleet.policy.appraise(fleet.policy.view(shape, "m"), fleet.lanes, {}, fleet.now, fleet.scores);
+    fleet.policy.appraise(fleet.policy.view(shape, "m"), fleet.lanes, {}, fleet.lanes.size(), fleet.now, fleet.scores);
     auto best = static_cast<Lane>(turn % fleet.lanes.size());  // equals take turns
     for (Lane lane = 0; lane < fleet.lanes.size(); ++lane) {
       if (fleet.scores[lane].score < fleet.scores[best].score) best = lane;

@@ -124,6 +124,30 @@ class Admission(GatedTest):
         self.assertEqual([connection.read_response().status for connection in connections], [200] * 3)
         self.assert_all_quiet(router)
 
+    def test_who_waits_for_a_model_whose_last_instance_goes_is_told_so(self):
+        """The one that waits was the last to know the table of before: its group is gone with it, not its name."""
+        gates = self.gates(2)
+        model = "a-model-with-a-name-that-is-no-short-text"
+
+        def record(gate, served):
+            return {"name": gate.name, "host": "127.0.0.1", "port": gate.port, "models": [served]}
+        router = self.new_router(config={**CALM, "max_concurrency": 1, "queue_size": 5, "queue_timeout": "60s"})
+        router.set_static(record(gates[0], model), record(gates[1], "another"))
+        router.start()
+        running = self.ask(router, "running", model)
+        gates[0].wait_held(1)
+        router.set_static(record(gates[0], model), record(gates[1], "other"))  # a new table, for those that come now
+        router.reload()
+        waiting = self.ask(router, "waiting", model)
+        self.wait_waiting(router, 1)
+        router.set_static(record(gates[1], "other"))
+        router.reload()
+        error = self.assert_openai_error(waiting.read_response(), 503, "no_ready_instance")
+        self.assertIn(f"model '{model}'", error["message"])
+        gates[0].open()
+        self.assertEqual(running.read_response().status, 200)
+        self.assert_all_quiet(router)
+
     def test_a_client_that_leaves_the_queue_gives_up_its_place(self):
         (gate,) = self.gates()
         router = self.start_gated([gate])

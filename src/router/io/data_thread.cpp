@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 constexpr Duration kTick = 1s;
 constexpr Duration kHeldTick = std::chrono::milliseconds(50);
 constexpr std::size_t kSpareBytes = 16U << 20U;
+constexpr std::size_t kSpareBuffers = 256;
 constexpr std::size_t kSpareExchanges = 64;
 // A round trip to most clients: what they have begun is completed before the port is closed. Not longer, since half of
 // those that want to begin meanwhile have to try again, a second later.
@@ -30,6 +31,9 @@ DataThread::DataThread(DataPlane& plane, std::size_t index, std::uint64_t seed)
       plane_(plane),
       index_(index),
       random_state_(seed | 1U) {
+  // Giving back must not fail: a connection that is closed for lack of memory does it too.
+  spare_.reserve(kSpareBuffers);
+  spare_exchanges_.reserve(kSpareExchanges);
   loop_.on_alarm([this] { take_up_due(); });
 }
 
@@ -143,7 +147,7 @@ void DataThread::take_buffer(ByteBuffer& buffer, std::size_t capacity) {
 }
 
 void DataThread::give_back(ByteBuffer& buffer) {
-  if (buffer.capacity() == 0 || spare_bytes_ + buffer.capacity() > kSpareBytes) {
+  if (buffer.capacity() == 0 || spare_bytes_ + buffer.capacity() > kSpareBytes || spare_.size() == kSpareBuffers) {
     buffer.release();
     return;
   }

@@ -45,14 +45,24 @@ void PrefixBook::publish(std::shared_ptr<const RoutingTable> table) {
 void PrefixBook::score(const PrefixAsk& ask) {
   lanes_.clear();
   shares_.clear();
-  for (const auto* list : {&ask.group->primaries, &ask.group->backups}) {
-    for (const auto* upstream : *list) {
-      lanes_.push_back(upstream->live->slot);
-      const bool ramps = upstream->live->ramp_began_ns.load(std::memory_order_relaxed) != 0;
-      shares_.push_back(ramps ? ramp_share(*upstream->live, ask.settings->slow_start, ask.context.now) : 1.0);
+  const auto add = [&](const Upstream& upstream) {
+    lanes_.push_back(upstream.live->slot);
+    const bool ramps = upstream.live->ramp_began_ns.load(std::memory_order_relaxed) != 0;
+    shares_.push_back(ramps ? ramp_share(*upstream.live, ask.settings->slow_start, ask.context.now) : 1.0);
+  };
+  resting_.clear();
+  for (const auto* upstream : ask.group->primaries) {
+    if (upstream->spec.weight > 0 && upstream->live->usable(ask.context.now)) {
+      add(*upstream);
+    } else {
+      resting_.push_back(upstream);
     }
   }
-  scores_.make(policy_, policy_.view(*ask.shape, ask.model), lanes_, shares_, ask.context.now);
+  const std::size_t in_service = lanes_.size();
+  for (const auto* upstream : resting_) add(*upstream);
+  for (const auto* upstream : ask.group->backups) add(*upstream);
+  scores_.make(policy_, policy_.view(*ask.shape, ask.model), lanes_, shares_,
+               in_service > 0 ? in_service : lanes_.size(), ask.context.now);
 }
 
 PrefixChoice PrefixBook::choose(PrefixAsk ask) {

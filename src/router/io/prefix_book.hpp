@@ -118,8 +118,10 @@ class PrefixBook {
   std::vector<PrefixDecision> decisions_ = std::vector<PrefixDecision>(kDecisions);  // by ticket id, modulo
   double prompt_tokens_ = 0, matched_tokens_ = 0, real_over_predicted_sum_ = 0;
   std::array<std::uint64_t, kRatioBounds.size() + 1> real_over_predicted_{};
-  std::vector<Lane> lanes_;     // scratch
-  std::vector<double> shares_;  // scratch
+  // Scratch.
+  std::vector<Lane> lanes_;
+  std::vector<double> shares_;
+  std::vector<const Upstream*> resting_;
 };
 
 }  // namespace svc::router

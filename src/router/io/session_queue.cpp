@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "router/io/client_session.hpp"
 #include "router/io/data_thread.hpp"
 
@@ -39,7 +41,8 @@ void ClientSession::leave_queue(std::uint64_t wait) {
   if (state_ != State::queued || wait != wait_) {
     return;  // it left the queue on its own account, and passed the turn on then
   }
-  x().table = thread_.table();
+  // A refusal still speaks of the group that it waited for.
+  const auto waited_for = std::exchange(x().table, thread_.table());
   const Group* fresh = x().table->find(x().model);
   if (fresh == nullptr) {
     refuse_pick(PickProblem::none_usable);

@@ -66,6 +66,16 @@ TEST(PrefixIndex, AgeOfTheOldest_CountsInsertionsSinceItWasUsed_WhereThereIsNoRo
   EXPECT_EQ(index.age_of_oldest(0, 1), 2U) << "prompt 2 is the oldest now";
 }
 
+TEST(PrefixIndex, AgeOfTheOldest_KnowsWhatCameAgain_BehindAPromptThatWasTakenBack) {
+  PrefixIndex index(kPlenty);
+  index.set_capacity(0, 2 * 1024);
+  const auto stake = index.insert(0, prompt(1));
+  for (int i = 0; i < 50; ++i) index.settle(0, prompt(2), index.insert(0, prompt(2)), true);
+  EXPECT_EQ(index.age_of_oldest(0, 1500), 50U);
+  index.settle(0, prompt(1), stake, false);
+  EXPECT_EQ(index.age_of_oldest(0, 1500), 0U);
+}
+
 TEST(PrefixIndex, PromptBeyondTheCapacity_KeepsItsBeginning) {
   PrefixIndex index(kPlenty);
   index.set_capacity(0, 1024);

@@ -110,7 +110,7 @@ class Life {
   }
   std::vector<Appraisal> appraise(const PromptShape& shape) {
     std::vector<Appraisal> out;
-    policy_.appraise(policy_.view(shape, "m"), ids_, {}, at(now_), out);
+    policy_.appraise(policy_.view(shape, "m"), ids_, {}, ids_.size(), at(now_), out);
     return out;
   }
 

@@ -21,7 +21,7 @@ class Prefix : public ::testing::Test {
   }
   std::vector<Appraisal> appraise(const PromptShape& shape, double now = 0) {
     std::vector<Appraisal> out;
-    policy_.appraise(policy_.view(shape, "m"), ids_, {}, at(now), out);
+    policy_.appraise(policy_.view(shape, "m"), ids_, {}, ids_.size(), at(now), out);
     return out;
   }
   static Lane best(const std::vector<Appraisal>& all) {
@@ -112,6 +112,34 @@ TEST_F(Prefix, AmongFullCaches_TheOneThatLosesTheOldestIsPreferred) {
   EXPECT_EQ(best(appraise(prompt(3, 2000), 2)), 2U) << "who has it has nothing to push out";
 }
 
+TEST_F(Prefix, CacheThatNobodyPicks_GrowsOld_AndIsNoMeasureForOthers) {
+  lanes(3, {.kv_tokens = 3000});
+  unsigned seed = 0;
+  const auto fill = [&](Lane lane) {
+    const auto shape = prompt(++seed, 2000);
+    end(send(lane, shape), shape, 1);
+  };
+  fill(2);
+  for (int i = 0; i < 100; ++i) fill(0);
+  fill(1);
+  for (int i = 0; i < 10; ++i) fill(0);
+  std::vector<Appraisal> out;
+  const auto other = prompt(9'999, 2000);
+  for (const std::size_t in_service : {3U, 2U}) {
+    policy_.appraise(policy_.view(other, "m"), ids_, {}, in_service, at(2), out);
+    EXPECT_GT(out[0].score - out[1].score, 0.4 * PrefixPolicy::kPushedOut * out[0].own) << in_service;
+  }
+  EXPECT_NEAR(out[1].score - out[1].wait, PrefixPolicy::kPushedOut * out[1].own, 1e-6) << "the oldest of those two";
+}
+
+TEST_F(Prefix, PromptThatWasNotComputed_LeavesAStaticCacheThatIsAsGoodAsNew) {
+  lanes(2, {.kv_tokens = 100'000, .serial = true});
+  const auto shape = prompt(1, 1000);
+  end(send(0, shape), shape, 1, {});
+  const auto all = appraise(prompt(2, 1000), 2);
+  EXPECT_DOUBLE_EQ(all[0].score, all[1].score);
+}
+
 TEST_F(Prefix, StaticCaches_TheOneThatWasUsedLongestAgoIsPreferred) {
   lanes(3, {.kv_tokens = 100'000, .serial = true});
   const auto done = [&](Lane lane, unsigned seed) {
@@ -133,6 +161,13 @@ TEST_F(Prefix, PromptCacheKey_CountsMoreThanWhatIsPushedOut) {
   EXPECT_EQ(best(appraise(next, 2)), 1U);
   next.key_hash = 77;
   EXPECT_EQ(best(appraise(next, 2)), 0U);
+  const auto filler = prompt(3, 2000);
+  end(send(1, filler), filler, 3);
+  const auto all = appraise(next, 4);
+  const double key = PrefixPolicy::kKeyShare * all[0].burden.work / SpeedMeter::kDefaultRate;
+  const double young = PrefixPolicy::kPushedOut * all[1].own * (1 - *all[1].age / *all[0].age);
+  EXPECT_NEAR(all[1].score - all[0].score, key + young, 0.01 * young)
+      << "what is charged to all makes it worth no more";
 }
 
 TEST_F(Prefix, QueueShrinks_AsTimePassesAndAnswersBegin) {
@@ -190,7 +225,7 @@ TEST_F(Prefix, SlowStart_MakesALaneDearer) {
   std::vector<Appraisal> out;
   const auto shape = prompt(1, 1000);
   const std::vector<double> shares = {0.1, 1.0};
-  policy_.appraise(policy_.view(shape, "m"), ids_, shares, at(0), out);
+  policy_.appraise(policy_.view(shape, "m"), ids_, shares, ids_.size(), at(0), out);
   EXPECT_GT(out[0].score, out[1].score * 5);
 }
 

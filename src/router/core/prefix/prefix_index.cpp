@@ -148,6 +148,7 @@ void PrefixIndex::settle(Lane lane, const PromptShape& prompt, const Stake& stak
     fetch(at + kAhead);
     settle_block(lane, look_again(seen && at < seen_.size() ? seen_[at] : kNone, prompt.blocks[at].hash), computed);
   }
+  if (!computed) drop_spent(lanes_[lane]);
 }
 
 void PrefixIndex::insert_answer(Lane lane, std::uint64_t prompt_hash, std::uint32_t units) {
@@ -184,7 +185,10 @@ void PrefixIndex::shrink(LaneState& state, Lane lane) {
     const std::size_t gone = forget_oldest(state, lane);
     fetched -= std::min(fetched, gone);
   }
-  // What came again since is not the oldest that the lane has.
+  drop_spent(state);
+}
+
+void PrefixIndex::drop_spent(LaneState& state) {
   while (!state.uses.empty() && state.uses.front_is_spent()) use_bytes_ -= state.uses.pop_time();
 }
 
@@ -211,6 +215,7 @@ void PrefixIndex::make_room(std::size_t blocks) {
       auto& from = lanes_[victim];
       if (from.uses.empty()) break;
       while (!from.uses.empty() && from.uses.front().time == oldest) forget_oldest(from, victim);
+      drop_spent(from);
     }
   }
   if (const auto needed = places_needed(used_ + blocks); needed > places_) {
@@ -256,7 +261,7 @@ void PrefixIndex::collect(std::size_t most) {
 std::optional<std::uint64_t> PrefixIndex::age_of_oldest(Lane lane, std::uint64_t units) const {
   if (lane >= lanes_.size()) return std::nullopt;
   const auto& state = lanes_[lane];
-  if (state.uses.empty() || state.units + units <= state.capacity) return std::nullopt;
+  if (state.blocks == 0 || state.units + units <= state.capacity) return std::nullopt;
   return time_ - state.uses.front().time;
 }
 

@@ -172,6 +172,8 @@ class PrefixIndex {
   /// The same of the oldest use of the lane, which is there; or of all of its time, when these are spent. Returns how many.
   std::size_t forget_oldest(LaneState& state, Lane lane);
   void free_nodes(Entry& entry);
+  /// Nothing that came again since, or is gone, stands before the oldest that the lane has.
+  void drop_spent(LaneState& state);
   void shrink(LaneState& state, Lane lane);
   /// For `blocks` more.
   void make_room(std::size_t blocks);

@@ -84,7 +84,7 @@ PromptView PrefixPolicy::view(const PromptShape& shape, std::string_view model) 
 }
 
 void PrefixPolicy::appraise(const PromptView& prompt, std::span<const Lane> lanes, std::span<const double> shares,
-                            TimePoint now, std::vector<Appraisal>& out) {
+                            std::size_t in_service, TimePoint now, std::vector<Appraisal>& out) {
   out.clear();
   index_.match(*prompt.shape);
   double reference = 0;
@@ -99,17 +99,30 @@ void PrefixPolicy::appraise(const PromptView& prompt, std::span<const Lane> lane
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     out.push_back(appraise_one(prompt, lanes[i], i < shares.size() ? shares[i] : 1.0, reference, now));
   }
-  charge_for_pushing_out(out);
+  charge_for_pushing_out(out, std::min(in_service, out.size()));
 }
 
 /// What is pushed out of a cache may be asked for again, the sooner the younger it is (Preble, 2024, has a price for it
 /// too, by how often it was asked for). Were all caches one, the oldest of them all would go: so the price is by the age
-/// of what each would lose, compared with that.
-void PrefixPolicy::charge_for_pushing_out(std::vector<Appraisal>& all) {
+/// of what each would lose, compared with that. One that is hardly ever picked grows old without end: it says nothing of
+/// the others, so that twice the median is as old as it gets.
+void PrefixPolicy::charge_for_pushing_out(std::vector<Appraisal>& all, std::size_t in_service) {
+  ages_.clear();
+  for (std::size_t i = 0; i < in_service; ++i) {
+    if (all[i].age) ages_.push_back(*all[i].age);
+  }
+  const bool room = ages_.size() < in_service;
   double oldest = 1;
-  for (const auto& its : all) oldest = std::max(oldest, its.age.value_or(0));
+  if (!ages_.empty()) {
+    const auto middle = ages_.begin() + static_cast<std::ptrdiff_t>(ages_.size() / 2);
+    std::nth_element(ages_.begin(), middle, ages_.end());
+    oldest = std::max(1.0, std::min(2 * *middle, *std::max_element(middle, ages_.end())));
+  }
   for (auto& its : all) {
-    if (its.age) its.score += kPushedOut * its.own * (2 - *its.age / oldest);
+    if (!its.age) continue;
+    // What a key is worth is a matter of kKeyShare alone: it pays what the cheapest of the others does.
+    const double least = room ? 0 : 1;
+    its.score += kPushedOut * its.own * (its.keyed ? least : 2 - std::min(1.0, *its.age / oldest));
   }
 }
 
@@ -140,12 +153,11 @@ Appraisal PrefixPolicy::appraise_one(const PromptView& prompt, Lane lane, double
   rate *= std::clamp(share, 0.01, 1.0);
   result.own = uncached / rate;
   result.wait = (ahead + result.burden.work) / rate;
-  const double trusted = result.matched <= 0 && index_.keyed(lane) ? kKeyShare * result.burden.work : 0;
-  if (trusted <= 0) {
-    const bool one_only = lane < lanes_.size() && lanes_[lane].load.spec().serial;
-    const auto more = static_cast<double>(prompt.shape->units) * uncached / tokens;
-    result.age = index_.age_of_oldest(lane, one_only ? kEverything : static_cast<std::uint64_t>(more));
-  }
+  result.keyed = result.matched <= 0 && index_.keyed(lane);
+  const double trusted = result.keyed ? kKeyShare * result.burden.work : 0;
+  const bool one_only = lane < lanes_.size() && lanes_[lane].load.spec().serial;
+  const auto more = static_cast<double>(prompt.shape->units) * uncached / tokens;
+  result.age = index_.age_of_oldest(lane, one_only ? kEverything : static_cast<std::uint64_t>(more));
   result.score = result.wait - trusted / rate + disturbed / rate + kFullSeconds * std::max(0.0, full - kFullShare);
   return result;
 }

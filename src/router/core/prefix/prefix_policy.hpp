@@ -44,6 +44,7 @@ struct Appraisal {
   double own = 0;               ///< seconds of its own prefill
   double wait = 0;              ///< predicted seconds to the first byte
   std::optional<double> age{};  ///< of what its cache would forget for it first, in requests; none: it has room
+  bool keyed = false;           ///< it had a prompt with the same prompt_cache_key, and has no text of this one
   bool open = true;             ///< it has less prefill outstanding than hold_prefill_seconds
 };
 
@@ -83,9 +84,10 @@ class PrefixPolicy {
   /// The prompt with its tokens, by what is known of the model.
   [[nodiscard]] PromptView view(const PromptShape& shape, std::string_view model) const;
   /// One appraisal for each of `lanes`, in their order. `shares`: of its speed that each may use at present (0 to 1], for
-  /// slow start; empty: all of it. A lane that is unknown is appraised as empty.
-  void appraise(const PromptView& prompt, std::span<const Lane> lanes, std::span<const double> shares, TimePoint now,
-                std::vector<Appraisal>& out);
+  /// slow start; empty: all of it. The first `in_service` of them can be picked at present: what the others have in their
+  /// caches is no measure for these. A lane that is unknown is appraised as empty.
+  void appraise(const PromptView& prompt, std::span<const Lane> lanes, std::span<const double> shares,
+                std::size_t in_service, TimePoint now, std::vector<Appraisal>& out);
 
   /// The request goes to the lane. Pair with ended().
   LoadTicket sent(Lane lane, const Appraisal& appraisal, bool streams, TimePoint now);
@@ -117,7 +119,7 @@ class PrefixPolicy {
   static constexpr double kDisturbance = 0.02;     ///< of own prefill, for each answer in progress that it slows down
   static constexpr double kFullShare = 0.8;        ///< of the cache, from which on it is too full
   static constexpr double kFullSeconds = 5;        ///< what a cache that is twice as full would cost
-  static constexpr double kPushedOut = 0.3;  ///< of own prefill, for the oldest of all that is cached; twice for new
+  static constexpr double kPushedOut = 0.3;  ///< of own prefill, for the oldest that is cached anywhere; twice for new
   static constexpr double kKeyShare = 0.25;  ///< of its prefill, what a prompt_cache_key is worth where no text matches
   static constexpr double kLeastTold = 512;  ///< predicted hits of fewer tokens teach nothing of a cache's size
   static constexpr double kSameSpeed = 0.15;  ///< speeds that differ less than this count as equal
@@ -133,13 +135,14 @@ class PrefixPolicy {
   [[nodiscard]] LaneState* live(const LoadTicket& ticket);
   [[nodiscard]] std::uint64_t index_units(const LaneState& state) const;
   void learn_capacity(Lane lane, LaneState& state, double predicted, double reported);
-  static void charge_for_pushing_out(std::vector<Appraisal>& all);
+  void charge_for_pushing_out(std::vector<Appraisal>& all, std::size_t in_service);
   [[nodiscard]] Appraisal appraise_one(const PromptView& prompt, Lane lane, double share, double reference,
                                        TimePoint now);
 
   PrefixSettings settings_;
   PrefixIndex index_;
   std::vector<LaneState> lanes_;
+  std::vector<double> ages_;  // scratch
   std::unordered_map<std::string, TokenRatio> ratios_;
   double units_per_token_ = TokenRatio::kLatin;  // of all prompts lately: what a cache of so many tokens holds in text
   std::uint32_t next_generation_ = 1;

@@ -12,10 +12,10 @@ namespace svc::router {
 /// Reused from pick to pick.
 class PrefixScores {
  public:
-  /// `lanes` and `shares` (see PrefixPolicy::appraise) go together.
+  /// See PrefixPolicy::appraise.
   void make(PrefixPolicy& policy, const PromptView& prompt, std::span<const Lane> lanes, std::span<const double> shares,
-            TimePoint now) {
-    policy.appraise(prompt, lanes, shares, now, appraisals_);
+            std::size_t in_service, TimePoint now) {
+    policy.appraise(prompt, lanes, shares, in_service, now, appraisals_);
     lanes_.assign(lanes.begin(), lanes.end());
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
       if (lanes_[i] >= places_.size()) places_.resize(lanes_[i] + 1, 0);
