@@ -132,9 +132,12 @@ class RegistryApp : public DaemonApp {
       log_.error("unreadable rows of the state database were set aside in its table `unreadable`",
                  {{"rows", contents.unreadable_rows}});
     }
-    state_.emplace(settings_.state_settings(), now, contents.first_revision);
+    // By the clock: a store that is lost, or none, does not tell who was registered before.
+    const auto boot_ms = std::chrono::floor<std::chrono::milliseconds>(wall_now()).time_since_epoch().count();
+    state_.emplace(settings_.state_settings(), now, contents.first_revision,
+                   static_cast<std::uint64_t>(std::max<std::int64_t>(0, boot_ms)));
     state_->restore(std::move(contents.services), now, wall_now());
-    writer_.emplace(executor_, *state_, *store_, publisher_, metrics_);
+    writer_.emplace(executor_, *state_, *store_, publisher_, metrics_, tasks_);
     prober_.emplace(executor_, *state_, publisher_, metrics_, client_, random_,
                     ProberSettings{settings_.health_interval, settings_.health_timeout, settings_.probe_concurrency});
     sweeper_.emplace(executor_, *state_, *writer_, *store_, publisher_, random_, settings_.cleanup_interval);
@@ -145,7 +148,8 @@ class RegistryApp : public DaemonApp {
     server_->set_limits(settings_.http);
     server_->set_tls(server_tls_);
     metrics_.follow(
-        *state_, [this] { return watchers_.waiting(); }, [this] { return server_->connections(); });
+        *state_, [this] { return watchers_.waiting(); }, [this] { return server_->connections(); },
+        [this] { return store_->pending(); });
   }
 
   HttpServerHooks hooks() {

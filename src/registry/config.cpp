@@ -58,6 +58,7 @@ void add_registrations(OptionTable& table, RegistrySettings& c) {
 
 RegistryConfig::RegistryConfig() : options_("registry", "INFINILM_REGISTRY") {
   settings_.log.file = "logs/registry.log";
+  settings_.log.background = true;  // a disk that hangs must not keep heartbeats back
   add_listening(options_, settings_);
   add_liveness(options_, settings_);
   add_registrations(options_, settings_);

@@ -164,6 +164,7 @@ CliSpec router_cli() {
 OptionTable router_options(RouterSettings& settings) {
   OptionTable table("router", "INFINILM_ROUTER");
   settings.log.file = "logs/distributed_router.log";
+  settings.log.background = true;  // a disk that hangs must not hold up requests
   add_listening(table, settings);
   add_discovery(table, settings);
   add_balancing(table, settings);

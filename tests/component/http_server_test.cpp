@@ -119,6 +119,28 @@ TEST_F(HttpServerTest, IdleConnection_ClosedWithoutAnAnswer) {
   }(*this));
 }
 
+TEST_F(HttpServerTest, EmptyLineBehindABody_BeginsNoRequest) {
+  HttpLimits limits;
+  limits.idle_timeout = 300ms;
+  limits.header_timeout = 100ms;
+  serve(routes(), limits);
+  run([](HttpServerTest& t) -> asio::awaitable<void> {
+    for (const bool apart : {false, true}) {
+      RawClient client(t.io_.get_executor(), t.server_->port());
+      co_await client.connect();
+      std::string request = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab";
+      if (!apart) request += "\r\n";
+      co_await client.send(request);
+      const auto answer = co_await client.read_until("[ab]");
+      EXPECT_TRUE(has_status(answer, 200));
+      if (apart) co_await client.send("\r\n");
+      const auto rest = co_await client.read_all();
+      EXPECT_EQ(rest, "") << "no 408 that the client would take for its next answer";
+    }
+    co_await t.stop_server();
+  }(*this));
+}
+
 TEST_F(HttpServerTest, TooManyConnections_503ThenRoomAgain) {
   HttpLimits limits;
   limits.max_connections = 1;

@@ -145,6 +145,26 @@ ssize_t write(int fd, const void* bytes, size_t size) {
   return syscall(SYS_write, fd, bytes, size);
 }
 
+ssize_t pwrite(int fd, const void* bytes, size_t size, off_t at) {
+  use(fd);
+  return syscall(SYS_pwrite64, fd, bytes, size, at);
+}
+
+ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t at) {
+  use(fd);
+  return syscall(SYS_pwrite64, fd, bytes, size, at);
+}
+
+int fsync(int fd) {
+  use(fd);
+  return static_cast<int>(syscall(SYS_fsync, fd));
+}
+
+int fdatasync(int fd) {
+  use(fd);
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
+
 ssize_t pread(int fd, void* bytes, size_t size, off_t at) {
   use(fd);
   return syscall(SYS_pread64, fd, bytes, size, at);

@@ -18,6 +18,16 @@ def kinds(events, kind):
 
 
 class Expiry(SystemTest):
+    def test_reloads_that_come_more_often_than_sweeps_do_not_put_them_off(self):
+        registry = self.start_registry("--cleanup-interval=1s", "--heartbeat-timeout=500ms", "--remove-after=600ms",
+                                       "--max-removal-share=1", "--state-db=:memory:")
+        registry.register("stale")
+
+        def reloaded_and_gone():
+            registry.signal(signal.SIGHUP)
+            return registry.names() == []
+        wait_until(reloaded_and_gone, 6, "the removal, with a reload every 0.2 s", interval=0.2)
+
     def test_R4_expiry_is_never_early_and_late_by_at_most_a_second(self):
         """R4: of 200 leases of 3 s (half of them renewed once) none expires early, and p99 is late by at most 1 s."""
         lease = 3.0

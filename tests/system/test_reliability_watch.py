@@ -203,6 +203,14 @@ class Ownership(SystemTest):
         self.assertEqual(registry.heartbeat("n", {"generation": first}).status, 409)
         self.assertEqual(registry.heartbeat("n", {"generation": second}).status, 200)
 
+    def test_R13_an_earlier_owner_is_fenced_though_the_registry_lost_its_store(self):
+        """R13: without a store, or after its loss, generations do not begin again."""
+        registry = self.start_registry("--state-db=:memory:")
+        first = registry.register("n", port=1000)["service"]["generation"]
+        registry.restart()
+        self.assertGreater(registry.register("n", port=2000)["service"]["generation"], first)
+        self.assertEqual(registry.heartbeat("n", {"generation": first}).status, 409)
+
     def test_R13_the_generation_grows_even_after_a_removal(self):
         """R13: a name removed and registered again fences the owner from before the removal, over a restart."""
         registry = self.start_registry()

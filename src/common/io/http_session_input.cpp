@@ -34,7 +34,7 @@ asio::awaitable<bool> HttpSession::receive() {
 
 asio::awaitable<std::optional<HttpResponse>> HttpSession::read_head() {
   reader_.begin();
-  if (reader_.unread() == 0) {
+  while (reader_.unread() == 0) {
     enter(Phase::idle, server_.limits_.idle_timeout);
     bool arrived = !server_.draining_;
     if (arrived) {
@@ -44,6 +44,7 @@ asio::awaitable<std::optional<HttpResponse>> HttpSession::read_head() {
       gone_ = true;
       co_return std::nullopt;
     }
+    reader_.skip_empty_line();  // some clients send one behind a body: no request has begun with it
   }
   request_.received = steady_now();
   enter(Phase::head, server_.limits_.header_timeout);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/core/clock.hpp"
 #include "common/io/asio_aliases.hpp"
 
 namespace svc {
@@ -25,6 +26,15 @@ class OneShot {
       co_await arrived_.async_wait(kTok);
     }
     co_return *std::exchange(value_, std::nullopt);
+  }
+
+  /// nullopt: it had not come by then; it may be taken later.
+  asio::awaitable<std::optional<T>> take_until(TimePoint until) {
+    while (!value_ && steady_now() < until) {
+      arrived_.expires_at(until);
+      co_await arrived_.async_wait(kTok);
+    }
+    co_return std::exchange(value_, std::nullopt);
   }
 
  private:

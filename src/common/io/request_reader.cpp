@@ -49,8 +49,16 @@ void RequestReader::begin() {
   parser_->on_chunk_header(on_chunk_);
   raw_head_.clear();
   skipped_line_ = false;
+  skip_empty_line();
   if (in_.empty() && in_.capacity() > kIdleBufferBytes) {
     std::string().swap(in_);
+  }
+}
+
+void RequestReader::skip_empty_line() {
+  if (!skipped_line_ && in_ == "\r\n") {
+    in_.clear();
+    skipped_line_ = true;
   }
 }
 

@@ -44,8 +44,9 @@ class RequestReader {
   /// Bytes received and not yet used.
   std::size_t unread() const { return in_.size(); }
 
-  /// Skips one empty line before the request (RFC 9112 section 2.2). Done: head() is valid until begin(). Problems:
-  /// 400, 414, 431 (limit), 505.
+  /// One before the request (RFC 9112 section 2.2), where nothing else has come yet.
+  void skip_empty_line();
+  /// Skips it too. Done: head() is valid until begin(). Problems: 400, 414, 431 (limit), 505.
   Step read_head();
   /// The target is in origin form.
   const HeadView& head() const { return head_; }

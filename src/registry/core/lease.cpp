@@ -4,6 +4,11 @@
 #include <cmath>
 
 namespace svc::registry {
+namespace {
+
+constexpr Duration kLongestRemoveAfter = std::chrono::hours(24 * 365 * 10);
+
+}  // namespace
 
 LeaseTerms lease_terms(Duration default_lease, Duration default_remove_after,
                        std::optional<Duration> heartbeat_interval, std::optional<Duration> remove_after) {
@@ -14,7 +19,9 @@ LeaseTerms lease_terms(Duration default_lease, Duration default_remove_after,
     const double ratio = default_lease.count() > 0 ? static_cast<double>(default_remove_after.count()) /
                                                          static_cast<double>(default_lease.count())
                                                    : 1.0;
-    terms.remove_after = Duration(std::llround(static_cast<double>(terms.alive_for.count()) * ratio));
+    const double removed_after = static_cast<double>(terms.alive_for.count()) * ratio;
+    terms.remove_after =
+        Duration(std::llround(std::min(removed_after, static_cast<double>(kLongestRemoveAfter.count()))));
   }
   if (remove_after) terms.remove_after = *remove_after;
   terms.remove_after = std::max(terms.remove_after, terms.alive_for);

@@ -7,13 +7,15 @@
 
 namespace svc::registry {
 
-RegistryState::RegistryState(StateSettings settings, TimePoint now, Revision first_revision)
+RegistryState::RegistryState(StateSettings settings, TimePoint now, Revision first_revision,
+                             std::uint64_t first_generation)
     : settings_(settings),
       log_(settings.event_log_capacity, first_revision),
       guard_(settings.removal),
       grace_from_(now),
       observed_(now),
-      generation_(first_revision) {}  // at least one revision per registration: above every earlier boot's generations
+      // At least one revision per registration: above every earlier boot's generations.
+      generation_(std::max(first_revision, first_generation)) {}
 
 void RegistryState::restore(std::vector<StoredService> services, TimePoint now, WallTime wall_now) {
   // Reading the store may have taken longer than a pause; nobody is to blame for that either.

@@ -110,8 +110,9 @@ struct RegistryStats {
 
 class RegistryState {
  public:
-  /// `first_revision` is where counting starts: above everything an earlier boot handed out.
-  RegistryState(StateSettings settings, TimePoint now, Revision first_revision);
+  /// `first_revision` is where counting starts: above everything an earlier boot handed out. `first_generation` likewise,
+  /// also where what it handed out was not kept.
+  RegistryState(StateSettings settings, TimePoint now, Revision first_revision, std::uint64_t first_generation = 0);
 
   /// Loads what the store had, before anything else; each service gets one full lease from `now`.
   void restore(std::vector<StoredService> services, TimePoint now, WallTime wall_now);

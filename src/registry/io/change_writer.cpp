@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <optional>
+#include <utility>
 
 #include "common/core/counted.hpp"
 #include "common/io/one_shot.hpp"
@@ -16,13 +18,32 @@ StoreOp operation_of(const Change& change) {
 
 }  // namespace
 
+/// One change under way. It has its name's turn, and counts in what is coming, until the store has answered.
+struct ChangeWriter::Work {
+  Work(ChangeWriter& of, std::string service)
+      : writer(of), name(std::move(service)), place(of.in_flight_[name]), done(of.executor_) {}
+  ~Work() { writer.end_turn(name); }
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+
+  ChangeWriter& writer;
+  const std::string name;
+  Place& place;
+  Change change;
+  std::optional<Counted> new_name, metadata;
+  OneShot<Result<void>> done;
+};
+
 ChangeWriter::ChangeWriter(asio::any_io_executor executor, RegistryState& state, StoreThread& store,
-                           EventPublisher& publisher, RegistryMetrics& metrics)
-    : executor_(executor), state_(state), store_(store), publisher_(publisher), metrics_(metrics) {}
+                           EventPublisher& publisher, RegistryMetrics& metrics, TaskGroup& tasks)
+    : executor_(executor), state_(state), store_(store), publisher_(publisher), metrics_(metrics), tasks_(tasks) {}
 
 asio::awaitable<Result<Change>> ChangeWriter::run(std::string name, Plan plan) {
-  co_await take_turn(name);
-  const Turn turn(*this, name);
+  const TimePoint until = steady_now() + kPatience;
+  if (!co_await settle_until(name, until)) {
+    co_return no_answer();
+  }
+  const auto work = std::make_shared<Work>(*this, name);
   auto change = plan(state_, steady_now(), coming_);
   if (!change) {
     co_return change;
@@ -31,16 +52,28 @@ asio::awaitable<Result<Change>> ChangeWriter::run(std::string name, Plan plan) {
   const bool put = change->kind == Change::Kind::put;
   const std::size_t before = entry ? metadata_bytes_of(entry->stored.spec) : 0;
   const std::size_t after = put ? metadata_bytes_of(change->service.spec) : 0;
-  const Counted new_name(coming_.new_names, put && !entry ? 1 : 0);
-  const Counted metadata(coming_.metadata_bytes, after - std::min(before, after));
-  const auto done = co_await carry_out(*change);
+  work->place.is_update = put && entry;
+  work->new_name.emplace(coming_.new_names, put && !entry ? 1 : 0);
+  work->metadata.emplace(coming_.metadata_bytes, after - std::min(before, after));
+  work->change = *change;
+  if (!tasks_.spawn("store a change", carry_out(work))) {
+    co_return cancelled("the registry is shutting down");
+  }
+  const auto done = co_await work->done.take_until(until);
   if (!done) {
-    co_return done.error();
+    co_return no_answer();
+  }
+  if (!*done) {
+    co_return done->error();
   }
   co_return change;
 }
 
-asio::awaitable<Result<void>> ChangeWriter::carry_out(const Change& change) {
+asio::awaitable<void> ChangeWriter::carry_out(std::shared_ptr<Work> work) {
+  work->done.deliver(co_await apply(work->change));
+}
+
+asio::awaitable<Result<void>> ChangeWriter::apply(const Change& change) {
   auto stored = co_await store(operation_of(change));
   if (!stored) {
     co_return stored;
@@ -79,33 +112,49 @@ asio::awaitable<Result<void>> ChangeWriter::store(StoreOp operation) {
     }
     co_return outcome.result;
   }
-  metrics_.store_failures.add();
   const std::string why = outcome.result.error().to_string();
-  if (why != last_error_) {
-    log_.error("a change could not be stored and was refused", {{"error", why}});
-    last_error_ = why;
-  }
+  note_failure("a change could not be stored and was refused", why);
   co_return unavailable("The change could not be stored, nothing was changed", why);
 }
 
-asio::awaitable<void> ChangeWriter::settle(std::string_view name) {
+Error ChangeWriter::no_answer() {
+  const std::string why = "the disk of the store does not answer";
+  note_failure("changes wait for the store", why);
+  return unavailable("The change could not be stored yet: " + why + "; it may still be carried out");
+}
+
+/// Said once, until it is another or the store works again.
+void ChangeWriter::note_failure(const char* what, const std::string& why) {
+  metrics_.store_failures.add();
+  if (why == last_error_) return;
+  log_.error(what, {{"error", why}});
+  last_error_ = why;
+}
+
+asio::awaitable<bool> ChangeWriter::settle(std::string_view name) {
+  return settle_until(name, steady_now() + kPatience);
+}
+
+asio::awaitable<bool> ChangeWriter::settle_until(std::string_view name, TimePoint until) {
   const std::string key(name);
   for (auto at = in_flight_.find(key); at != in_flight_.end(); at = in_flight_.find(key)) {
-    const auto turn = std::make_shared<Timer>(executor_, Timer::time_point::max());
-    at->second.push_back(turn);
-    co_await turn->async_wait(kTok);
+    if (steady_now() >= until) {
+      co_return false;
+    }
+    const auto turn = std::make_shared<Timer>(executor_, until);
+    at->second.waiting.push_back(turn);
+    const auto [ended] = co_await turn->async_wait(kTok);
+    if (!ended) {
+      if (at = in_flight_.find(key); at != in_flight_.end()) std::erase(at->second.waiting, turn);
+    }
   }
+  co_return true;
 }
 
-asio::awaitable<void> ChangeWriter::take_turn(const std::string& name) {
-  co_await settle(name);
-  in_flight_.try_emplace(name);
-}
-
-ChangeWriter::Turn::~Turn() {
-  const auto place = writer_.in_flight_.find(name_);
-  const auto queue = std::move(place->second);
-  writer_.in_flight_.erase(place);
+void ChangeWriter::end_turn(const std::string& name) {
+  const auto place = in_flight_.find(name);
+  const auto queue = std::move(place->second.waiting);
+  in_flight_.erase(place);
   for (const auto& waiting : queue) {
     waiting->cancel();
   }

@@ -181,13 +181,18 @@ HttpApi::Answer HttpApi::delete_service(const HttpRequest& request) {
 
 HttpApi::Answer HttpApi::post_heartbeat(const HttpRequest& request) {
   const auto& name = request.params[0];
-  if (!parts_.writer.settled(name)) {
-    co_await parts_.writer.settle(name);
+  if (!parts_.writer.renewable(name) && !co_await parts_.writer.settle(name)) {
+    co_return refusal(unavailable("The service is still being stored or removed; try again in a moment"));
   }
   observe();
   const auto heartbeat = request.body.empty() ? wire::HeartbeatRequest{} : wire::parse_heartbeat(request.body);
   const auto* entry = parts_.state.find(name);
   if (entry && heartbeat.status && *heartbeat.status != entry->stored.spec.status) {
+    // It lives, whatever the disk says to its new status. A lease that has ended comes back with that.
+    if (parts_.state.is_healthy(*entry, steady_now())) {
+      std::vector<Event> none;
+      static_cast<void>(parts_.state.heartbeat(name, heartbeat.generation, steady_now(), wall_now(), none));
+    }
     const auto changed = co_await change_status(name, *heartbeat.status, heartbeat.generation);
     if (!changed) {
       co_return refusal(changed.error());
@@ -245,12 +250,12 @@ HttpApi::Answer HttpApi::get_service_health(const HttpRequest& request) {
   }
   const auto outcome = co_await parts_.prober.probe_on_demand(*entry);
   if (outcome.healthy && parts_.state.find(name)) {
-    if (!parts_.writer.settled(name)) {
-      co_await parts_.writer.settle(name);
-    }
+    const bool renewable = parts_.writer.renewable(name) || co_await parts_.writer.settle(name);
     std::vector<Event> events;
     // A service that vanished during the probe has no lease to renew: the look-up below says so.
-    static_cast<void>(parts_.state.heartbeat(name, std::nullopt, steady_now(), wall_now(), events));
+    if (renewable) {
+      static_cast<void>(parts_.state.heartbeat(name, std::nullopt, steady_now(), wall_now(), events));
+    }
     parts_.publisher.publish(events);
   }
   entry = parts_.state.find(name);

@@ -27,6 +27,7 @@ void LeaseSweeper::start(TaskGroup& tasks) {
 }
 
 void LeaseSweeper::set_cleanup_interval(Duration interval) {
+  if (interval == cleanup_interval_) return;  // or reloads that come more often would put every sweep off
   cleanup_interval_ = interval;
   sweep_.cancel();
 }
@@ -74,6 +75,8 @@ void LeaseSweeper::sweep() {
     }
   }
   for (auto& change : removals) {
+    if (!writer_.settled(change.service.spec.name))
+      continue;  // its removal waits for the disk, or it is renewed just now
     tasks_->spawn("remove stale", remove(std::move(change)));
   }
 }

@@ -16,6 +16,10 @@ Duration jittered(Duration wait, std::uint64_t random) {
   return wait - wait / 16 * static_cast<std::int64_t>(random % kSteps) / static_cast<std::int64_t>(kSteps);
 }
 
+Error too_many_slow_readers() {
+  return unavailable("Too many clients are slow to read their lists; try again in a moment");
+}
+
 }  // namespace
 
 HttpApi::Answer HttpApi::get_services(const HttpRequest& request) {
@@ -25,7 +29,7 @@ HttpApi::Answer HttpApi::get_services(const HttpRequest& request) {
     co_return refusal(list.error());
   }
   if (lists_.outstanding() > kMaxListBytes) {
-    co_return refusal(unavailable("Too many clients are slow to read their lists; try again in a moment"));
+    co_return refusal(too_many_slow_readers());
   }
   const auto& watch = list->watch;
   if (watch.wait == Duration::zero() && !watch.changes_only) {
@@ -66,6 +70,7 @@ HttpResponse HttpApi::watch_answer(const ListRequest& list, Revision since, bool
   auto& slot = shared_[key];
   auto text = slot.lock();
   if (!text) {
+    if (lists_.outstanding() > kMaxListBytes) return refusal(too_many_slow_readers());  // while it waited, others came
     text = lists_.share(changes ? changes_json(context(), *events)
                                 : list_json(context(), list.filter, resync, lists_.take()));
     slot = text;

@@ -41,8 +41,8 @@ RegistryMetrics::RegistryMetrics() {
   probe_seconds = metrics_.histogram("infinilm_registry_probe_seconds", "Time a health probe took", latency_buckets());
   store_seconds =
       metrics_.histogram("infinilm_registry_store_commit_seconds", "Time a durable commit took", latency_buckets());
-  store_failures =
-      metrics_.counter("infinilm_registry_store_failures_total", "Commits that failed; nothing was changed");
+  store_failures = metrics_.counter("infinilm_registry_store_failures_total",
+                                    "Changes that the store refused, or did not answer in time");
   name_conflicts = metrics_.counter("infinilm_registry_name_conflicts_total",
                                     "Registrations of a live name from another address, accepted or refused");
   pauses = metrics_.counter("infinilm_registry_pauses_total",
@@ -50,7 +50,7 @@ RegistryMetrics::RegistryMetrics() {
 }
 
 void RegistryMetrics::follow(const RegistryState& state, std::function<std::size_t()> watchers,
-                             std::function<std::size_t()> connections) {
+                             std::function<std::size_t()> connections, std::function<std::size_t()> store_pending) {
   metrics_.add_collector([this, &state] { refresh(state); });
   const auto gauge = [this](const char* name, const char* help, std::function<std::size_t()> read) {
     metrics_.add_collector(
@@ -58,6 +58,7 @@ void RegistryMetrics::follow(const RegistryState& state, std::function<std::size
   };
   gauge("infinilm_registry_watchers", "Long polls that are waiting", std::move(watchers));
   gauge("infinilm_registry_connections", "Open client connections", std::move(connections));
+  gauge("infinilm_registry_store_pending", "Changes that wait for the disk", std::move(store_pending));
 }
 
 void RegistryMetrics::refresh(const RegistryState& state) {

@@ -17,7 +17,7 @@ class RegistryMetrics {
 
   /// Gauges that follow the state are set at each scrape.
   void follow(const RegistryState& state, std::function<std::size_t()> watchers,
-              std::function<std::size_t()> connections);
+              std::function<std::size_t()> connections, std::function<std::size_t()> store_pending);
   void count(const Event& event);
   void count(const HttpExchange& exchange);
 

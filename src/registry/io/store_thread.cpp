@@ -1,9 +1,11 @@
 #include "registry/io/store_thread.hpp"
 
-#include <pthread.h>
-
+#include <condition_variable>
+#include <deque>
 #include <exception>
 #include <iterator>
+#include <mutex>
+#include <stdexcept>
 #include <utility>
 
 namespace svc::registry {
@@ -12,6 +14,8 @@ namespace {
 
 /// Bounds how long one transaction keeps the answers of its first submissions waiting.
 constexpr std::size_t kMaxGroupOperations = 1024;
+
+constexpr Duration kStopPatience = std::chrono::seconds(3);
 
 /// Out of memory is the only exception to be expected; it must end one commit, not the daemon.
 template <class Work>
@@ -25,9 +29,27 @@ Result<void> guarded(Work&& work) {
 
 }  // namespace
 
-StoreThread::StoreThread(std::unique_ptr<Store> store) : store_(std::move(store)) {
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "store");
+struct StoreThread::State {
+  std::unique_ptr<Store> store;  // the thread's alone
+
+  std::mutex mutex;
+  std::condition_variable wake, done;
+  // Under the mutex.
+  std::deque<Job> queue;
+  std::size_t in_progress = 0;
+  bool stopping = false;
+  bool ended = false;
+  bool left = false;  // nobody is there any more to be answered
+
+  bool next(std::vector<Job>& group);
+  void carry_out(std::vector<Job> group);
+};
+
+StoreThread::StoreThread(std::unique_ptr<Store> store) : state_(std::make_shared<State>()) {
+  state_->store = std::move(store);
+  if (!thread_.start("store", [state = state_] { run(state); })) {
+    throw std::runtime_error("there can be no thread for the store");
+  }
 }
 
 StoreThread::~StoreThread() { stop(); }
@@ -38,60 +60,82 @@ void StoreThread::submit(std::vector<StoreOp> operations, Done done) {
 
 void StoreThread::reserve_revisions(Revision revision, Done done) { enqueue({{}, revision, std::move(done)}); }
 
+namespace {
+
+Error closed() { return {Errc::cancelled, ErrorSource::self, true, "the store is closed", {}}; }
+
+}  // namespace
+
 void StoreThread::enqueue(Job job) {
   {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_) {
-      queue_.push_back(std::move(job));
-      wake_.notify_one();
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->stopping) {
+      state_->queue.push_back(std::move(job));
+      state_->wake.notify_one();
       return;
     }
   }
-  if (job.done) job.done(Error{Errc::cancelled, ErrorSource::self, true, "the store is closed", {}}, Duration::zero());
+  if (job.done) job.done(closed(), Duration::zero());
 }
 
 std::size_t StoreThread::pending() const {
-  const std::lock_guard lock(mutex_);
-  return queue_.size() + in_progress_;
+  const std::lock_guard lock(state_->mutex);
+  return state_->queue.size() + state_->in_progress;
 }
 
 void StoreThread::stop() {
+  std::deque<Job> given_up;
   {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    wake_.notify_one();
-  }
-  if (thread_.joinable()) thread_.join();
-}
-
-void StoreThread::run() {
-  for (;;) {
-    std::vector<Job> group;
-    {
-      std::unique_lock lock(mutex_);
-      in_progress_ = 0;
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (queue_.empty()) break;
-      // A reservation is a transaction of its own; commits up to it go together.
-      std::size_t operations = 0;
-      do {
-        operations += queue_.front().operations.size();
-        group.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-      } while (!queue_.empty() && !group.back().reserve && !queue_.front().reserve &&
-               operations + queue_.front().operations.size() <= kMaxGroupOperations);
-      in_progress_ = group.size();
+    std::unique_lock lock(state_->mutex);
+    state_->stopping = true;
+    state_->wake.notify_one();
+    if (!thread_.started()) return;
+    if (state_->done.wait_for(lock, kStopPatience, [this] { return state_->ended; })) {
+      lock.unlock();
+      thread_.join();
+      return;
     }
-    carry_out(std::move(group));
+    state_->left = true;
+    given_up.swap(state_->queue);
+    thread_.leave();
   }
-  store_.reset();
+  for (const Job& job : given_up) {
+    if (job.done) job.done(closed(), Duration::zero());
+  }
 }
 
-void StoreThread::carry_out(std::vector<Job> group) {
+void StoreThread::run(const std::shared_ptr<State>& state) {
+  std::vector<Job> group;
+  while (state->next(group)) state->carry_out(std::exchange(group, {}));
+  state->store.reset();
+  const std::lock_guard lock(state->mutex);
+  state->ended = true;
+  state->done.notify_one();
+}
+
+/// False: it is to end, and nothing is left to do.
+bool StoreThread::State::next(std::vector<Job>& group) {
+  std::unique_lock lock(mutex);
+  in_progress = 0;
+  wake.wait(lock, [this] { return stopping || !queue.empty(); });
+  if (queue.empty()) return false;
+  // A reservation is a transaction of its own; commits up to it go together.
+  std::size_t operations = 0;
+  do {
+    operations += queue.front().operations.size();
+    group.push_back(std::move(queue.front()));
+    queue.pop_front();
+  } while (!queue.empty() && !group.back().reserve && !queue.front().reserve &&
+           operations + queue.front().operations.size() <= kMaxGroupOperations);
+  in_progress = group.size();
+  return true;
+}
+
+void StoreThread::State::carry_out(std::vector<Job> group) {
   const TimePoint start = steady_now();
   Result<void> outcome;
   if (group.front().reserve) {
-    outcome = guarded([&] { return store_->reserve_revisions(*group.front().reserve); });
+    outcome = guarded([&] { return store->reserve_revisions(*group.front().reserve); });
   } else {
     outcome = guarded([&] {
       std::vector<StoreOp> operations = std::move(group.front().operations);
@@ -99,12 +143,19 @@ void StoreThread::carry_out(std::vector<Job> group) {
         operations.insert(operations.end(), std::make_move_iterator(group[i].operations.begin()),
                           std::make_move_iterator(group[i].operations.end()));
       }
-      return store_->commit(operations);
+      return store->commit(operations);
     });
   }
   const Duration took = steady_now() - start;
+  const std::lock_guard lock(mutex);
+  if (left) {
+    // What waits for the answers is gone with its event loop: they may not even be destroyed.
+    static_cast<void>(new std::vector<Job>(std::move(group)));
+    return;
+  }
   for (Job& job : group) {
     if (job.done) job.done(outcome, took);
+    job.done = nullptr;
   }
 }
 

@@ -4,18 +4,15 @@
 // transaction (group commit: one wait for the disk for all of them), so these share one outcome.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "common/core/clock.hpp"
 #include "common/core/result.hpp"
+#include "common/io/disk_thread.hpp"
 #include "registry/io/store.hpp"
 
 namespace svc::registry {
@@ -23,7 +20,7 @@ namespace svc::registry {
 class StoreThread {
  public:
   /// Called ON THE STORE THREAD, exactly once; post back from there. `took` is the time from the start of the
-  /// transaction to its end, without the time in the queue. Must not throw and must not call stop().
+  /// transaction to its end, without the time in the queue. Must not throw, nor call anything of this class.
   using Done = std::function<void(Result<void> outcome, Duration took)>;
 
   explicit StoreThread(std::unique_ptr<Store> store);
@@ -41,7 +38,8 @@ class StoreThread {
   /// Submissions that have not been answered yet.
   std::size_t pending() const;
 
-  /// Finishes what was submitted, closes the store, joins. Idempotent; from the owner's thread.
+  /// Finishes what was submitted, closes the store, joins. A disk that hangs is waited for 3 s: then what is not stored is
+  /// answered with Errc::cancelled, or, of the commit that hangs, never. Idempotent; from the owner's thread.
   void stop();
 
  private:
@@ -51,17 +49,13 @@ class StoreThread {
     Done done;
   };
 
-  void enqueue(Job job);
-  void run();
-  void carry_out(std::vector<Job> group);
+  struct State;
+  static void run(const std::shared_ptr<State>& state);
 
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Job> queue_;
-  std::size_t in_progress_ = 0;
-  bool stopping_ = false;
-  std::unique_ptr<Store> store_;  ///< the store thread's alone
-  std::thread thread_;
+  void enqueue(Job job);
+
+  std::shared_ptr<State> state_;  ///< the thread's too: it may be left behind
+  DiskThread thread_;
 };
 
 }  // namespace svc::registry

@@ -1,8 +1,10 @@
 """A daemon under test: the real binary in a folder of its own, and the processes that use it one after another."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -163,6 +165,14 @@ class Daemon:
     stdout_path = property(lambda self: self.folder / "stdout.txt")
 
     def log_text(self):
+        """What the log file has, up to the last line on stderr: a thread writes the file, and may be a moment behind."""
+        if self.alive:
+            said = re.findall(r"^(?:\d{4}-\d\d-\d\dT|\{).*\n", self.stderr_text(), re.M)
+            with contextlib.suppress(AssertionError):  # another log file by now, or none
+                wait_until(lambda: not said or said[-1] in self._log_text(), 0.7, "the last line in the log", 0.002)
+        return self._log_text()
+
+    def _log_text(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def stderr_text(self):

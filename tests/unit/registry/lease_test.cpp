@@ -40,6 +40,13 @@ TEST(LeaseTerms, Of_DefaultRemovalShorterThanLease_IsStretched) {
   EXPECT_EQ(lease_terms(120s, 60s, 10s, std::nullopt).remove_after, Duration(30s));
 }
 
+TEST(LeaseTerms, Of_LongRemoval_ScalesNoFurtherThanTimeGoes) {
+  const auto day = 24h;
+  EXPECT_EQ(lease_terms(120s, 365 * day, 3h, std::nullopt).remove_after, 10 * 365 * day);
+  EXPECT_EQ(lease_terms(120s, 365 * day, 24h, std::nullopt).remove_after, 10 * 365 * day);
+  EXPECT_EQ(lease_terms(120s, 365 * day, 10s, std::nullopt).remove_after, 365 * day / 4);
+}
+
 TEST(Lease, Alive_AtTheEdge_EndsExactlyAfterItsTerm) {
   const TimePoint start{1000s};
   const Lease lease{start, LeaseTerms{10s, 25s}};
