@@ -133,7 +133,9 @@ TEST_F(HttpServerTest, EmptyLineBehindABody_BeginsNoRequest) {
       co_await client.send(request);
       const auto answer = co_await client.read_until("[ab]");
       EXPECT_TRUE(has_status(answer, 200));
-      if (apart) co_await client.send("\r\n");
+      if (apart) {
+        co_await client.send("\r\n");
+      }
       const auto rest = co_await client.read_all();
       EXPECT_EQ(rest, "") << "no 408 that the client would take for its next answer";
     }

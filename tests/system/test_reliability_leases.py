@@ -19,7 +19,7 @@ def kinds(events, kind):
 
 class Expiry(SystemTest):
     def test_reloads_that_come_more_often_than_sweeps_do_not_put_them_off(self):
-        registry = self.start_registry("--cleanup-interval=1s", "--heartbeat-timeout=500ms", "--remove-after=600ms",
+        registry = self.start_registry("--cleanup-interval=1s", "--heartbeat-timeout=1s", "--remove-after=1s",
                                        "--max-removal-share=1", "--state-db=:memory:")
         registry.register("stale")
 

@@ -4,6 +4,7 @@
 import threading
 import time
 
+from support import http_wire
 from support.case import main
 from support.gated_upstream import CALM, GatedTest
 from support.router_process import MODEL, chat
@@ -122,6 +123,48 @@ class Admission(GatedTest):
         for gate in gates:
             gate.open()
         self.assertEqual([connection.read_response().status for connection in connections], [200] * 3)
+        self.assert_all_quiet(router)
+
+    def test_who_waits_goes_to_a_free_instance_also_where_another_has_its_prompt(self):
+        """prefix_aware without `hold`: the best instance is not waited for."""
+        beginning = "the same long beginning of a conversation " * 400
+        gates = self.gates(2)
+        router = self.start_gated(gates, load_balancing_method="prefix_aware")
+
+        def ask(name, text):
+            connection = router.connection(timeout=patience(60))
+            self.addCleanup(connection.close)
+            body = {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": text}]}
+            connection.send(http_wire.request_bytes("POST", f"/v1/{name}", json=body))
+            return connection
+        connections = [ask("first", beginning)]
+        best = wait_until(lambda: next((gate for gate in gates if gate.held), None), 10, "the first at its instance")
+        other = next(gate for gate in gates if gate is not best)
+        connections.append(ask("second", "something else"))
+        other.wait_held(1)
+        connections.append(ask("third", beginning + "and more"))
+        self.wait_waiting(router, 1)
+        other.release()
+        wait_until(lambda: other.arrived[-1] == "/v1/third", 10, "the one that waited, at the free instance")
+        for gate in gates:
+            gate.open()
+        self.assertEqual([connection.read_response().status for connection in connections], [200] * 3)
+        self.assert_all_quiet(router)
+
+    def test_who_waits_stays_when_nobody_may_wait_any_more(self):
+        (gate,) = self.gates()
+        router = self.start_gated([gate])
+        connections = self.fill(router, gate, 1, 3)
+        router.config["queue_size"] = 0
+        router.write_config()
+        router.reload()
+        self.assert_openai_error(router.chat(), 429, "queue_full")
+        self.assertEqual(self.waiting(router), 3)
+        for _ in range(3):
+            gate.release()
+            gate.wait_held(1)
+        gate.open()
+        self.assertEqual([connection.read_response().status for connection in connections], [200] * 4)
         self.assert_all_quiet(router)
 
     def test_who_waits_for_a_model_whose_last_instance_goes_is_told_so(self):

@@ -5,13 +5,15 @@ import os
 import signal
 import socket
 import ssl
+import time
 
 from support.case import main
 from support.certificates import client_context, make_certificate, old_client_context, require_openssl
 from support.raw_upstream import answer_bytes, raw_router, raw_upstream, read_until_end
 from support.router_process import MODEL, RouterTest
 from support.tls_upstream import TlsUpstream
-from support.waiting import wait_until
+from support.waiting import patience, wait_until
+from test_router_upgrades import ASK, KEY, accepted
 
 TOKEN = "token-of-the-instances"
 
@@ -143,6 +145,38 @@ class Towards(RouterTest):
         router = self.start_towards(upstream, "--upstream-tls-verify=false", host="127.0.0.2", ca=False)
         self.assertEqual(router.chat().text, "over tls")
         self.assertEqual(router.wait_state("secure", "up") >= 0, True)
+
+    def test_a_tunnel_carries_all_of_an_answer_behind_the_end_of_the_question(self):
+        """The client ends its side and reads slowly: each piece that it takes shows that end again."""
+        size = 12 << 20
+
+        def script(sock, request):
+            sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                         b"Sec-WebSocket-Accept: " + accepted(KEY) + b"\r\n\r\n")
+            while sock.recv(65536):
+                pass
+            for _ in range(size // 65536):
+                sock.sendall(b"x" * 65536)
+            sock.unwrap()
+            return False
+        router = self.start_towards(self.tls_upstream(script))
+        client = socket.socket()
+        self.addCleanup(client.close)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.settimeout(patience(10))
+        client.connect(("127.0.0.1", router.port))
+        client.sendall(ASK.replace(b"model=m", b"model=" + MODEL.encode()) % KEY)
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        self.assertTrue(head.startswith(b"HTTP/1.1 101"), head)
+        client.sendall(b"all I have to say")
+        client.shutdown(socket.SHUT_WR)
+        got = len(head.split(b"\r\n\r\n", 1)[1])
+        while piece := client.recv(16384):
+            got += len(piece)
+            time.sleep(0.0003)  # slower than the instance
+        self.assertEqual(got, size)
 
     def test_a_plain_instance_is_never_spoken_to_when_tls_is_asked_for(self):
         upstream = raw_upstream(self)

@@ -40,7 +40,8 @@ ChangeWriter::ChangeWriter(asio::any_io_executor executor, RegistryState& state,
 
 asio::awaitable<Result<Change>> ChangeWriter::run(std::string name, Plan plan) {
   const TimePoint until = steady_now() + kPatience;
-  if (!co_await settle_until(name, until)) {
+  const bool its_turn = co_await settle_until(name, until);
+  if (!its_turn) {
     co_return no_answer();
   }
   const auto work = std::make_shared<Work>(*this, name);

@@ -181,8 +181,11 @@ HttpApi::Answer HttpApi::delete_service(const HttpRequest& request) {
 
 HttpApi::Answer HttpApi::post_heartbeat(const HttpRequest& request) {
   const auto& name = request.params[0];
-  if (!parts_.writer.renewable(name) && !co_await parts_.writer.settle(name)) {
-    co_return refusal(unavailable("The service is still being stored or removed; try again in a moment"));
+  if (!parts_.writer.renewable(name)) {
+    const bool settled = co_await parts_.writer.settle(name);
+    if (!settled) {
+      co_return refusal(unavailable("The service is still being stored or removed; try again in a moment"));
+    }
   }
   observe();
   const auto heartbeat = request.body.empty() ? wire::HeartbeatRequest{} : wire::parse_heartbeat(request.body);
@@ -250,7 +253,10 @@ HttpApi::Answer HttpApi::get_service_health(const HttpRequest& request) {
   }
   const auto outcome = co_await parts_.prober.probe_on_demand(*entry);
   if (outcome.healthy && parts_.state.find(name)) {
-    const bool renewable = parts_.writer.renewable(name) || co_await parts_.writer.settle(name);
+    bool renewable = parts_.writer.renewable(name);
+    if (!renewable) {
+      renewable = co_await parts_.writer.settle(name);
+    }
     std::vector<Event> events;
     // A service that vanished during the probe has no lease to renew: the look-up below says so.
     if (renewable) {

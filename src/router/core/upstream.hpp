@@ -58,6 +58,7 @@ struct UpstreamLive {
 
   alignas(64) std::atomic<std::uint32_t> in_flight{0};
   std::atomic<std::int64_t> last_heard_ns{0};  ///< steady clock: when bytes came from it last (coarse)
+  std::atomic<std::uint32_t> paused{0};        ///< streams that are not read, since their clients do not read
 
   alignas(64) std::atomic<ProbeVerdict> verdict{ProbeVerdict::unknown};
   std::atomic<bool> serving{true};                ///< copy of the spec's, so that a drain counts at once
@@ -68,6 +69,8 @@ struct UpstreamLive {
   std::atomic<bool> had_failures{false};  ///< since an answer began last: spares successful requests a look at Outlier
   std::atomic<std::uint64_t> ejections{0};
 
+  /// Its silence says nothing: it may be this router that does not listen.
+  [[nodiscard]] bool held_up() const { return paused.load(std::memory_order_relaxed) > 0; }
   /// May it get new work? (Capacity is asked elsewhere.)
   [[nodiscard]] bool usable(TimePoint now) const {
     const auto v = verdict.load(std::memory_order_relaxed);

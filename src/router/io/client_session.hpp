@@ -154,6 +154,8 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
 
   // session_relay.cpp
   void read_upstream();
+  void read_what_came();
+  void note_heard();
   bool better_later();  ///< true: set aside, so that two pieces that are close together go out as one
   bool take_answer(std::string_view data);  ///< false: stop reading for now
   bool begin_answer(std::string_view data, std::size_t head_bytes);
@@ -173,6 +175,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   // session_output.cpp
   bool send_client(std::string_view first, std::string_view second = {});  ///< false: some is left; wait
   void flush_client();
+  void set_paused(bool paused);
   void refuse(FailureReason reason, std::string_view message, std::string_view param = {}, unsigned retry_after = 0);
   void refuse_status(int status, FailureReason reason, std::string_view message, std::string_view extra,
                      std::string_view param = {});
@@ -207,6 +210,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   bool client_closed_ = false;  ///< its sending side has ended
   bool resume_posted_ = false, up_resume_posted_ = false;
   bool aside_ = false, took_up_ = false;
+  bool paused_ = false;       ///< the client takes nothing, so that the upstream is not read
   bool in_dispatch_ = false;  ///< guards against recursion through next_request
   bool registered_ = false;
   bool served_ = false;       ///< has had an answer

@@ -16,9 +16,6 @@ using namespace std::chrono_literals;
 
 constexpr Duration kTick = 1s;
 constexpr Duration kHeldTick = std::chrono::milliseconds(50);
-constexpr std::size_t kSpareBytes = 16U << 20U;
-constexpr std::size_t kSpareBuffers = 256;
-constexpr std::size_t kSpareExchanges = 64;
 // A round trip to most clients: what they have begun is completed before the port is closed. Not longer, since half of
 // those that want to begin meanwhile have to try again, a second later.
 constexpr Duration kLastHandshakes = 20ms;
@@ -31,9 +28,7 @@ DataThread::DataThread(DataPlane& plane, std::size_t index, std::uint64_t seed)
       plane_(plane),
       index_(index),
       random_state_(seed | 1U) {
-  // Giving back must not fail: a connection that is closed for lack of memory does it too.
-  spare_.reserve(kSpareBuffers);
-  spare_exchanges_.reserve(kSpareExchanges);
+  reserve_spares();
   loop_.on_alarm([this] { take_up_due(); });
 }
 
@@ -94,9 +89,11 @@ void DataThread::reconfigure(std::shared_ptr<const DataSettings> settings) {
 
 void DataThread::declare_hung(std::shared_ptr<UpstreamLive> live) {
   loop_.post([this, live = std::move(live)] {
-    if (live->slot < pools_.size() && pools_[live->slot] != nullptr && pools_[live->slot]->live() == live) {
-      pools_[live->slot]->declare_hung();
-    }
+    const auto declare = [&](const auto& pool) {
+      if (pool != nullptr && pool->live() == live) pool->declare_hung();
+    };
+    if (live->slot < pools_.size()) declare(pools_[live->slot]);
+    std::for_each(old_pools_.begin(), old_pools_.end(), declare);
   });
 }
 
@@ -134,45 +131,6 @@ bool DataThread::close_idle_upstreams() {
   return any;
 }
 
-void DataThread::take_buffer(ByteBuffer& buffer, std::size_t capacity) {
-  for (auto spare = spare_.rbegin(); spare != spare_.rend(); ++spare) {
-    if (spare->capacity() >= capacity && spare->capacity() / 4 <= capacity) {
-      buffer.swap(*spare);
-      spare_bytes_ -= buffer.capacity();
-      spare_.erase(std::next(spare).base());
-      return;
-    }
-  }
-  buffer.reserve(capacity);
-}
-
-void DataThread::give_back(ByteBuffer& buffer) {
-  if (buffer.capacity() == 0 || spare_bytes_ + buffer.capacity() > kSpareBytes || spare_.size() == kSpareBuffers) {
-    buffer.release();
-    return;
-  }
-  buffer.clear();
-  spare_bytes_ += buffer.capacity();
-  spare_.emplace_back().swap(buffer);
-}
-
-std::unique_ptr<Exchange> DataThread::take_exchange() {
-  if (spare_exchanges_.empty()) {
-    return std::make_unique<Exchange>();
-  }
-  auto exchange = std::move(spare_exchanges_.back());
-  spare_exchanges_.pop_back();
-  return exchange;
-}
-
-void DataThread::give_back(std::unique_ptr<Exchange> exchange) {
-  give_back(exchange->body);
-  if (spare_exchanges_.size() < kSpareExchanges) {
-    exchange->reset();
-    spare_exchanges_.push_back(std::move(exchange));
-  }
-}
-
 std::uint64_t DataThread::random() {
   // xorshift64* (Vigna, 2016): for load balancing and ids, not for secrets.
   random_state_ ^= random_state_ >> 12U;
@@ -198,14 +156,7 @@ void DataThread::on_tick(TimePoint now) {
       pool->trim(pool->live()->serving.load(std::memory_order_relaxed) ? too_old : TimePoint::max());
     }
   }
-  // What was not needed lately goes back, one a second.
-  if (!spare_.empty()) {
-    spare_bytes_ -= spare_.front().capacity();
-    spare_.erase(spare_.begin());
-  }
-  if (!spare_exchanges_.empty()) {
-    spare_exchanges_.erase(spare_exchanges_.begin());
-  }
+  drop_some_spares();
   std::erase_if(old_pools_, [](const auto& pool) { return pool->in_use() == 0; });
 }
 

@@ -103,6 +103,8 @@ class DataThread {
   void on_idle_grace_over(TimePoint now);
   void on_last_handshakes(TimePoint now);
   void take_up_due();
+  void reserve_spares();
+  void drop_some_spares();
   static constexpr int kCrowd = 64;
   void check_drained();
   void close_listener();

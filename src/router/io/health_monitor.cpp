@@ -3,33 +3,19 @@
 #include <algorithm>
 #include <set>
 
+#include "router/io/health_monitor_watched.hpp"
+
 namespace svc::router {
 namespace {
 
 constexpr Duration kProbeTick = std::chrono::milliseconds(100);
-constexpr std::size_t kMaxProbes = 64;
 /// So that a fleet that is mostly dead, each probe of which takes its whole time, does not keep the living from being
 /// probed.
 constexpr std::size_t kMaxProbesOfOut = 48;
 
-TimePoint from_ns(std::int64_t ns) { return TimePoint(Duration(ns)); }
-
 bool is_out(ProbeVerdict verdict) { return verdict == ProbeVerdict::down || verdict == ProbeVerdict::hung; }
 
 }  // namespace
-
-struct HealthMonitor::Watched {
-  MonitorTarget target;
-  HealthJudge judge;
-  HungWatch hung;
-  ProbeNote note;
-  TimePoint next_probe{};
-  bool probing = false;
-  bool gone = false;
-  bool has_address = true;
-  bool ejected = false;
-  bool came_again = false;  // the incarnation before this one was out
-};
 
 std::string MonitorTarget::url(std::string_view path) const {
   return std::string(tls ? "https://" : "http://").append(endpoint.to_string()).append(path);
@@ -85,8 +71,15 @@ void HealthMonitor::sync(const std::vector<Upstream>& upstreams,
     watched->has_address = has_address;
     upstream.live->verdict = watched->judge.verdict();
   }
-  std::erase_if(watched_, [](const auto& item) { return item.second->gone; });
+  forget_gone();
   tick_.cancel();
+}
+
+/// Whoever still has requests there must hear of it when it hangs.
+void HealthMonitor::forget_gone() {
+  std::erase_if(watched_, [](const auto& item) {
+    return item.second->gone && item.second->target.live->in_flight.load(std::memory_order_relaxed) == 0;
+  });
 }
 
 void HealthMonitor::check_soon(const UpstreamLive& live) {
@@ -110,18 +103,15 @@ asio::awaitable<void> HealthMonitor::run() {
 }
 
 void HealthMonitor::look_at_all(TimePoint now) {
+  forget_gone();
   // By copies: the callbacks may make the fleet anew.
   std::vector<WatchedPtr> all;
   all.reserve(watched_.size());
   for (const auto& [live, watched] : watched_) all.push_back(watched);
   for (const auto& watched : all) {
-    const auto& live = *watched->target.live;
-    look_at_ejection(*watched, now);
-    const bool ask =
-        asking_ < kMaxProbes && watched->hung.look(now, live.in_flight.load(std::memory_order_relaxed),
-                                                   from_ns(live.last_heard_ns.load(std::memory_order_relaxed)),
-                                                   watched->judge.verdict(), rules_.hung);
-    if (ask && tasks_->spawn("probe for a hung instance", ask_if_hung(watched))) ++asking_;
+    if (!watched->gone) look_at_ejection(*watched, now);
+    move_what_waits(*watched, now);
+    look_at_silence(watched, now);
   }
   start_due(now);
 }
@@ -149,7 +139,8 @@ void HealthMonitor::look_at_ejection(Watched& watched, TimePoint now) {
 void HealthMonitor::start_due(TimePoint now) {
   std::vector<WatchedPtr> due;
   for (const auto& [live, watched] : watched_) {
-    if (!watched->probing && watched->has_address && watched->next_probe <= now) due.push_back(watched);
+    if (!watched->probing && !watched->gone && watched->has_address && watched->next_probe <= now)
+      due.push_back(watched);
   }
   std::sort(due.begin(), due.end(), [](const auto& a, const auto& b) { return a->next_probe < b->next_probe; });
   for (const auto& watched : due) {
@@ -201,45 +192,6 @@ asio::awaitable<std::optional<HealthMonitor::Finding>> HealthMonitor::examine(Mo
     }
   }
   co_return finding;
-}
-
-asio::awaitable<void> HealthMonitor::ask_if_hung(WatchedPtr watched) {
-  const auto live = watched->target.live;
-  const Duration timeout = rules_.hung.timeout;
-  auto step = HungWatch::Step::ask_again;
-  std::string error;
-  while (step == HungWatch::Step::ask_again) {
-    const auto outcome = co_await http_probe(client_, watched->target.url(rules_.path), timeout);
-    auto answer = HungAnswer::answered;
-    if (outcome.status >= 500 && !has_no_health_page(outcome.status)) {
-      watched->next_probe = {};  // it is for the ordinary probes to take it out, and soon
-      // One that the registry knows to be draining may say so, and finish what it has.
-      const bool draining = !live->serving.load(std::memory_order_relaxed);
-      if (watched->judge.verdict() == ProbeVerdict::down && !draining) answer = HungAnswer::unwell;
-      error = outcome.error;
-    }
-    if (outcome.status == 0) {
-      answer = outcome.took >= timeout ? HungAnswer::timed_out : HungAnswer::failed;
-      answer = outcome.refused ? HungAnswer::refused : answer;
-      error = outcome.error;
-    }
-    step = watched->hung.probed(steady_now(), answer, live->in_flight.load(std::memory_order_relaxed),
-                                from_ns(live->last_heard_ns.load(std::memory_order_relaxed)));
-    if (stopped_ || watched->gone) step = HungWatch::Step::alive;
-  }
-  --asking_;
-  if (step != HungWatch::Step::hung || watched->judge.verdict() == ProbeVerdict::hung) co_return;
-  watched->judge.declare_hung();
-  watched->note.error = error;
-  live->verdict = ProbeVerdict::hung;
-  log_.warn("an instance hangs: it has requests, is silent and fails its probes",
-            {{"name", watched->target.name},
-             {"url", watched->target.url("")},
-             {"in_flight", live->in_flight.load(std::memory_order_relaxed)},
-             {"error", error}});
-  watched->next_probe = steady_now() + watched->judge.next_after(false, random_(), rules_.health);
-  callbacks_.changed();
-  callbacks_.hung(live);
 }
 
 void HealthMonitor::conclude(Watched& watched, const Finding& finding) {

@@ -85,6 +85,7 @@ class HealthMonitor {
 
  private:
   struct Watched;
+  static constexpr std::size_t kMaxProbes = 64;
   using WatchedPtr = std::shared_ptr<Watched>;
   struct Finding {
     ProbeFinding finding = ProbeFinding::good;
@@ -94,6 +95,9 @@ class HealthMonitor {
 
   asio::awaitable<void> run();
   void look_at_all(TimePoint now);
+  void forget_gone();
+  void look_at_silence(const WatchedPtr& watched, TimePoint now);
+  void move_what_waits(Watched& watched, TimePoint now);
   void look_at_ejection(Watched& watched, TimePoint now);
   void start_due(TimePoint now);
   /// `out`: as counted when it was started.

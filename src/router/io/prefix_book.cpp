@@ -147,6 +147,7 @@ WaitOrder::Place PrefixBook::has_place(std::string_view asked_model, PrefixAsk a
   ask.settings = &table_->settings();
   // Nobody serves it any more, or another method does: the request must find out itself.
   if (ask.group == nullptr || ask.group->method != Method::prefix_aware) return Place::yes;
+  ask.context.hold = ask.context.hold && ask.settings->prefix.hold;
   score(ask);
   ask.context.prefix = &scores_;
   const auto picked = preview(*ask.group, *ask.settings, ask.context);
@@ -229,6 +230,7 @@ std::vector<std::shared_ptr<UpstreamLive>> PrefixBook::stalled(TimePoint now) {
   const std::lock_guard guard(lock_);
   if (table_ == nullptr || !table_->looks_at_prompts()) return found;
   for (const auto& upstream : table_->upstreams()) {
+    if (upstream.live->held_up()) continue;
     const TimePoint heard{Duration(upstream.live->last_heard_ns.load(std::memory_order_relaxed))};
     if (policy_.stalled(upstream.live->slot, now, heard) != LaneLoad::Stall::none) found.push_back(upstream.live);
   }

@@ -155,6 +155,13 @@ void ClientSession::send_request() {
   arm(first_byte > Duration::zero() ? first_byte : settings.proxy_timeout);
 }
 
+/// With the event that told of the connection: there is no other one for it.
+void ClientSession::read_what_came() {
+  if ((state_ == State::sending || state_ == State::waiting) && up_ != nullptr && up_->readable) {
+    read_upstream();
+  }
+}
+
 void ClientSession::on_upstream_io(IoEvents events) {
   guarded([this, events] { take_upstream_events(events); });
 }
@@ -177,9 +184,13 @@ void ClientSession::take_upstream_events(IoEvents events) {
         return;
       }
       connected();
+      read_what_came();
       return;
     }
-    case State::upstream_handshake: drive_upstream_handshake(); return;
+    case State::upstream_handshake:
+      drive_upstream_handshake();
+      read_what_came();
+      return;
     case State::sending:
       if (up_->readable) {
         read_upstream();

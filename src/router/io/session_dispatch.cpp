@@ -247,7 +247,8 @@ void ClientSession::find_upstream(const RequestHead* head, std::string_view body
   double seconds = 0;
   const PickResult picked = choose_upstream(seconds);
   if (picked.upstream == nullptr) {
-    if (picked.problem == PickProblem::all_busy && queues.settings().max_waiting > 0) {
+    // Who waits already stays, also where nobody may wait any more.
+    if (picked.problem == PickProblem::all_busy && (x().waiting || queues.settings().max_waiting > 0)) {
       if (head != nullptr) {
         build_request(*head, body, body_is_own, "-");
       }

@@ -59,6 +59,7 @@ void ClientSession::end_attempt(bool reusable) {
   if (x().upstream == nullptr) {
     return;
   }
+  set_paused(false);
   x().upstream->live->in_flight.fetch_sub(1, std::memory_order_relaxed);
   end_load();
   room_made(x().upstream->spec);

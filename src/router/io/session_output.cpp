@@ -59,6 +59,7 @@ bool ClientSession::send_client(std::string_view first, std::string_view second)
     out_.assign(second.substr(result.bytes - first.size()));
   }
   arm(thread_.settings().settings.write_timeout);
+  set_paused(true);
   return false;
 }
 
@@ -81,6 +82,7 @@ void ClientSession::flush_client() {
     out_.shrink_to_fit();
   }
   out_sent_ = 0;
+  set_paused(false);
   if (state_ == State::flushing) {
     answer_sent();
   } else if (state_ == State::relaying) {
@@ -88,6 +90,8 @@ void ClientSession::flush_client() {
     read_upstream();
   } else if (state_ == State::body) {
     arm(thread_.settings().settings.body_timeout);
+  } else {
+    read_what_came();  // while the client had not taken the "100 Continue" yet
   }
 }
 

@@ -97,7 +97,7 @@ void ClientSession::prompt_done() {
 
 void ClientSession::room_made(const UpstreamSpec& spec) {
   auto& queues = thread_.plane().queues;
-  if (thread_.settings().settings.queue.max_waiting == 0) {
+  if (thread_.settings().settings.queue.max_waiting == 0 && queues.waiting_in_all() == 0) {
     return;
   }
   // Counted also when nobody waits: one may be about to.

@@ -33,6 +33,29 @@ void ClientSession::take_up() {
   }
 }
 
+void ClientSession::note_heard() {
+  auto& heard = x().upstream->live->last_heard_ns;
+  const std::int64_t at = now().time_since_epoch().count();
+  if (at - heard.load(std::memory_order_relaxed) > kHeardStepNs) {
+    heard.store(at, std::memory_order_relaxed);
+  }
+}
+
+/// Counted at the upstream, which may seem silent for it.
+void ClientSession::set_paused(bool paused) {
+  if (paused == paused_ || exchange_ == nullptr || x().upstream == nullptr) {
+    return;
+  }
+  paused_ = paused;
+  auto& count = x().upstream->live->paused;
+  if (paused) {
+    count.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    note_heard();  // before it counts as listened to again
+    count.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
 void ClientSession::read_upstream() {
   if (aside_ || (!took_up_ && better_later())) {
     return;
@@ -60,11 +83,7 @@ void ClientSession::read_upstream() {
     if (got.bytes < DataThread::kRelayBytes && !up_->peer_closed && !up_->transport.tls()) {
       up_->readable = false;
     }
-    auto& heard = x().upstream->live->last_heard_ns;
-    const std::int64_t at = now().time_since_epoch().count();
-    if (at - heard.load(std::memory_order_relaxed) > kHeardStepNs) {
-      heard.store(at, std::memory_order_relaxed);
-    }
+    note_heard();
     if (!take_answer({thread_.relay_bytes.get(), got.bytes})) {
       return;
     }

@@ -35,7 +35,7 @@ void ClientSession::run_tunnel() {
     up_->writable = up_out.empty();
   }
   int reads = 0;
-  while (client_readable_ && up_out.empty()) {
+  while (client_readable_ && !client_ended_ && up_out.empty()) {
     if (++reads > kReadsAtOnce) {
       resume_later();
       break;
@@ -68,7 +68,7 @@ void ClientSession::run_tunnel() {
     }
   }
   reads = 0;
-  while (up_->readable && out_.empty()) {
+  while (up_->readable && !upstream_ended_ && out_.empty()) {
     if (++reads > kReadsAtOnce) {
       resume_later();
       break;
@@ -89,6 +89,7 @@ void ClientSession::run_tunnel() {
       break;
     }
     arm(silence);
+    note_heard();
     x().bytes_out += got.bytes;
     send_client({thread_.relay_bytes.get(), got.bytes});
     if (state_ == State::dead) {
