@@ -89,7 +89,9 @@ asio::awaitable<void> Instance::Impl::begin() {
   if (over) {
     co_return;  // both names are withdrawn, or are about to be
   }
-  if (!adopted) {
+  if (restart_asked) {
+    apply(machine.restart(steady_now()));
+  } else if (!adopted) {
     apply(machine.start(steady_now()));
   }
   own_entry.want();
@@ -269,7 +271,14 @@ void Instance::abandon() {
   }
 }
 
-void Instance::restart() { impl_->apply(impl_->machine.restart(steady_now())); }
+void Instance::restart() {
+  if (impl_->taking_over) {
+    impl_->restart_asked = true;  // a start now would be one beside the run that is being looked at
+    return;
+  }
+  impl_->apply(impl_->machine.restart(steady_now()));
+}
+
 void Instance::drain() { impl_->apply(impl_->machine.drain(steady_now())); }
 
 void Instance::reopen_log() {

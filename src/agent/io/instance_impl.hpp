@@ -96,6 +96,7 @@ struct Instance::Impl {
   std::optional<Duration> stop_asked;     ///< of the present run; it may come before the shim is there
   bool shim_killed = false;               ///< of the present run, by this agent
   bool taking_over = false;
+  bool restart_asked = false;     ///< while taking over
   std::optional<bool> found_run;  ///< take_over: the first report came (true), or the shim ended (false)
   std::uint16_t engine_port = 0;
   std::string engine_key;  ///< secret

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""What an agent is asked while it takes over an earlier agent's engine, or while that keeps it from starting its own."""
+
+import os
+import signal
+
+from support import proc_tree
+from support.agent_process import AgentTest, toy
+from support.case import main
+from support.waiting import wait_until
+
+KEEP = "--on-agent-death=keep"
+NOT_YET = "--listen=no"  # an engine that loads for as long as the test takes
+
+
+class AdoptionTest(AgentTest):
+    def kept_engine(self, *switches, flags=()):
+        """An agent that was killed while its engine ran, and the pid of that."""
+        agent = self.start_agent(toy(*switches), KEEP, *flags)
+        engine = wait_until(agent.engine_pid, 10, "an engine")
+        if NOT_YET in switches:
+            wait_until(lambda: agent.status()["pids"] == [engine], 10, "the shim's report")
+        else:
+            agent.running()
+        agent.kill()
+        return agent, engine
+
+    def adopting(self, *switches, flags=()):
+        """Likewise, with the next agent waiting for the engine's shim, which is silent."""
+        agent, engine = self.kept_engine(*switches, flags=flags)
+        shim, = agent.shims()
+        os.kill(shim.pid, signal.SIGSTOP)
+        agent.start()
+        self.await_word(agent, "its shim does not answer")
+        return agent, engine, shim
+
+    def replacing(self, *switches, then=(), flags=()):
+        """Likewise, with the next agent waiting for the end of the engine, which has other settings."""
+        agent, engine = self.kept_engine(*switches, flags=flags)
+        agent.backend = toy("--model=another", *then)
+        agent.write_config()
+        agent.start()
+        self.await_word(agent, "runs with other settings")
+        return agent, engine
+
+    def await_word(self, agent, word):
+        wait_until(lambda: word in agent.stderr_text(), 10, f"the word '{word}'")
+
+    def assert_replaced(self, agent, engine):
+        """One engine runs, and not this one."""
+        wait_until(lambda: agent.engine_pid() != engine, 30, "another engine")
+        self.assertIsNone(proc_tree.process(engine))
+        self.assertEqual(len(agent.engines()), 1)
+        self.assertEqual(len(agent.shims()), 1)
+
+
+class Restart(AdoptionTest):
+    """POST /restart is carried out when it is known what runs: until then nothing may be started beside that."""
+
+    def test_while_the_shim_of_a_loading_engine_is_silent(self):
+        agent, engine, shim = self.adopting(NOT_YET)
+        self.assertEqual(agent.call("POST", "/restart").status, 202)
+        self.assertEqual([item.pid for item in agent.engines()], [engine])
+        os.kill(shim.pid, signal.SIGCONT)
+        self.assert_replaced(agent, engine)
+        self.finish(agent)
+
+    def test_while_the_shim_of_a_serving_engine_is_silent(self):
+        agent, engine, shim = self.adopting()
+        self.assertEqual(agent.call("POST", "/restart").status, 202)
+        self.assertEqual(agent.state, "idle", "the port is not looked at: the engine that may be taken over has it")
+        os.kill(shim.pid, signal.SIGCONT)
+        self.assert_replaced(agent, engine)
+        agent.running()
+        self.finish(agent)
+
+    def test_while_an_engine_of_other_settings_is_ended(self):
+        """The port is free all the while; the next engine still waits for the end of the one before."""
+        alone = self.folder / "alone"
+        agent, engine = self.replacing(NOT_YET, "--ignore-term", f"--alone={alone}", then=(f"--alone={alone}",))
+        self.assertEqual(agent.call("POST", "/restart").status, 202)
+        agent.running()
+        self.assert_replaced(agent, engine)
+        self.assertEqual(alone.read_text(), "", "two copies at once")
+        agent.kill_engine()
+        wait_until(lambda: agent.status()["restarts"] == 1, 10, "a word of the engine's end")
+        agent.running()
+        self.finish(agent)
+
+
+if __name__ == "__main__":
+    main()
