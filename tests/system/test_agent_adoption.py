@@ -22,6 +22,7 @@ class AdoptionTest(AgentTest):
             wait_until(lambda: agent.status()["pids"] == [engine], 10, "the shim's report")
         else:
             agent.running()
+            wait_until(lambda: agent.server_name in agent.registry.names(), 10, "both names")
         agent.kill()
         return agent, engine
 
@@ -85,6 +86,49 @@ class Restart(AdoptionTest):
         agent.kill_engine()
         wait_until(lambda: agent.status()["restarts"] == 1, 10, "a word of the engine's end")
         agent.running()
+        self.finish(agent)
+
+
+class Stop(AdoptionTest):
+    """SIGTERM: what an earlier agent left ends with this one, and so do the names that it has registered."""
+
+    def test_while_an_engine_of_other_settings_is_ended(self):
+        agent, engine = self.replacing("--ignore-term")
+        self.finish(agent)
+        self.assertIsNone(proc_tree.process(engine))
+
+    def test_before_a_silent_shim_says_what_runs(self):
+        """It hears of the stop in its own good time, and is waited for."""
+        starts = self.folder / "starts"
+        agent, engine = self.kept_engine("--slow-term=0.5", f"--starts={starts}", flags=("--stop-grace=5s",))
+        shim, = agent.shims()
+        os.kill(shim.pid, signal.SIGSTOP)
+        agent.start()
+        agent.signal(signal.SIGTERM)
+        self.await_word(agent, "stopping the services")
+        os.kill(shim.pid, signal.SIGCONT)
+        self.assertEqual(agent.wait_exit(), 0)
+        self.assert_nothing_left(agent)
+        self.assertIsNone(proc_tree.process(engine))
+        self.assertTrue(starts.read_text().endswith("term\n"), "it was asked first")
+
+    def test_before_an_adopted_engine_answers(self):
+        agent, engine = self.kept_engine()
+        os.kill(engine, signal.SIGSTOP)
+        agent.start()
+        agent.wait_state("starting")
+        self.finish(agent)
+
+    def test_before_the_next_engine_is_ready(self):
+        """The shim has ended the engine of a killed agent, but nobody has told the registry."""
+        agent = self.running_agent(toy())
+        wait_until(lambda: agent.server_name in agent.registry.names(), 10, "both names")
+        agent.kill()
+        wait_until(lambda: not agent.marked(), 10, "the engine's end")
+        agent.backend = toy(NOT_YET)
+        agent.write_config()
+        agent.start()
+        wait_until(agent.engine_pid, 10, "an engine")
         self.finish(agent)
 
 

@@ -82,21 +82,6 @@ Result<void> Instance::Impl::prepare() {
   return {};
 }
 
-asio::awaitable<void> Instance::Impl::begin() {
-  const bool adopted = co_await take_over();
-  taking_over = false;
-  ended.cancel();
-  if (over) {
-    co_return;  // both names are withdrawn, or are about to be
-  }
-  if (restart_asked) {
-    apply(machine.restart(steady_now()));
-  } else if (!adopted) {
-    apply(machine.start(steady_now()));
-  }
-  own_entry.want();
-}
-
 asio::awaitable<void> Instance::Impl::keep_time() {
   while (!over) {
     tick.expires_at(machine.wake_at());
@@ -223,60 +208,17 @@ Result<void> Instance::prepare() { return impl_->prepare(); }
 
 void Instance::start() {
   auto& tasks = impl_->parts.tasks;
+  if (had_runs(impl_->files)) {
+    // Of an agent that was killed both names may be there still, and this one may end before it registers them anew.
+    impl_->own_entry.assume_enrolled();
+    impl_->engine_entry.assume_enrolled();
+  }
   impl_->own_entry.start(tasks);
   impl_->engine_entry.start(tasks);
   tasks.spawn("timers", impl_->keep_time());
   tasks.spawn("load", impl_->meter());
   impl_->taking_over = true;  // from now on: a stop waits until it is known whether something ran already
   tasks.spawn("begin", impl_->begin());
-}
-
-asio::awaitable<void> Instance::shut_down(Deadline deadline) {
-  Impl& my = *impl_;
-  my.apply(my.machine.shut_down(steady_now()));
-  while (!my.over && !deadline.expired(steady_now())) {
-    my.ended.expires_at(deadline.when());
-    co_await my.ended.async_wait(kTok);
-  }
-  while (my.taking_over && !deadline.expired(steady_now())) {
-    my.ended.expires_at(deadline.when());
-    co_await my.ended.async_wait(kTok);
-  }
-  if (my.silent_shim) {
-    co_await my.end_silent_run();
-  }
-  my.engine_entry.want_gone();
-  my.own_entry.want_gone();
-  // A registry that does not answer must not hold up the end for long.
-  const auto limit = Deadline::earlier_of(deadline, Deadline::after(steady_now(), std::chrono::seconds(3)));
-  const bool engine_gone = co_await my.engine_entry.gone(limit);
-  const bool own_gone = co_await my.own_entry.gone(limit);
-  if (!engine_gone || !own_gone) {
-    my.log.warn("the registry did not confirm that the service is gone; its lease will end there",
-                {{"service", my.settings.name}});
-  }
-}
-
-void Instance::abandon() {
-  Impl& my = *impl_;
-  my.over = true;
-  if (my.shim != nullptr && my.machine.processes_exist()) {
-    my.shim->stop(Duration::zero());
-  }
-  my.own_entry.stop();
-  my.engine_entry.stop();
-  for (Timer* timer : {&my.tick, &my.readiness, &my.progress, &my.health, &my.completions, &my.requests,
-                       &my.meter_timer, &my.stop_watch, &my.ended}) {
-    timer->cancel();
-  }
-}
-
-void Instance::restart() {
-  if (impl_->taking_over) {
-    impl_->restart_asked = true;  // a start now would be one beside the run that is being looked at
-    return;
-  }
-  impl_->apply(impl_->machine.restart(steady_now()));
 }
 
 void Instance::drain() { impl_->apply(impl_->machine.drain(steady_now())); }

@@ -24,7 +24,6 @@ struct Instance::Impl {
 
   // -- the machine (instance.cpp)
   Result<void> prepare();
-  asio::awaitable<void> begin();      ///< adopts or starts
   asio::awaitable<void> keep_time();  ///< ticks the machine
   void apply(const InstanceMachine::Actions& actions);
   void announce();
@@ -49,7 +48,10 @@ struct Instance::Impl {
   std::optional<RunIdentity> identity() const;
   asio::awaitable<void> kill(RunIdentity of, std::function<bool()> is_present);
   void end_run();
-  /// Takes over what an earlier agent left running; true when it was, false when nothing is left of it.
+
+  // -- what an earlier agent left (instance_takeover.cpp)
+  asio::awaitable<void> begin();  ///< adopts or starts
+  /// Takes over what runs; true when it was, false when nothing is left of it.
   asio::awaitable<bool> take_over();
   asio::awaitable<bool> attach();
 
@@ -74,6 +76,8 @@ struct Instance::Impl {
   EngineAccess engine() const { return {settings.host, engine_port, engine_key}; }
 
   bool present(std::uint64_t number) const { return number == run_number && !over; }
+  /// Also of an earlier agent's run: this instance ends after that.
+  bool end_awaited(std::uint64_t number) const { return number == run_number && (!over || taking_over); }
   asio::awaitable<void> wait(Timer& timer, Duration time);
 
   AgentParts& parts;

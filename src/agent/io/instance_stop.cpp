@@ -42,12 +42,12 @@ asio::awaitable<void> Instance::Impl::watch_stop(std::uint64_t number, Duration 
   const Duration patience = std::clamp<Duration>(grace / 2, kReadWithinAtLeast, kReadWithin);
   while (true) {
     co_await wait(stop_watch, patience);
-    if (!present(number)) {
+    if (!end_awaited(number)) {
       co_return;
     }
     if (!shim->has_unread()) {
       co_await wait(stop_watch, std::max<Duration>(graceful - steady_now(), Duration::zero()) + kAskAgain);
-      if (!present(number)) {
+      if (!end_awaited(number)) {
         co_return;
       }
       shim->stop(Duration::zero());
@@ -62,11 +62,11 @@ asio::awaitable<void> Instance::Impl::watch_stop(std::uint64_t number, Duration 
     if (steady_now() < graceful) {
       terminate_ranks(*of);
     }
-    while (present(number) && shim->has_unread() && steady_now() < graceful && engine_left(*of)) {
+    while (end_awaited(number) && shim->has_unread() && steady_now() < graceful && engine_left(*of)) {
       co_await wait(stop_watch, kLookAgain);
     }
-    if (present(number) && shim->has_unread()) {
-      co_await kill(*of, [this, number] { return present(number); });
+    if (end_awaited(number) && shim->has_unread()) {
+      co_await kill(*of, [this, number] { return end_awaited(number); });
     }
   }
 }
@@ -93,8 +93,42 @@ asio::awaitable<void> Instance::Impl::end_silent_run() {
     co_await wait(timer, kLookAgain);
   }
   co_await kill(*of, [] { return true; });  // nothing begins before it is over
-  engine_entry.assume_enrolled();
-  own_entry.assume_enrolled();
+}
+
+asio::awaitable<void> Instance::shut_down(Deadline deadline) {
+  Impl& my = *impl_;
+  my.apply(my.machine.shut_down(steady_now()));
+  while ((!my.over || my.taking_over) && !deadline.expired(steady_now())) {
+    my.ended.expires_at(deadline.when());
+    co_await my.ended.async_wait(kTok);
+  }
+  if (my.silent_shim) {
+    co_await my.end_silent_run();
+  }
+  my.engine_entry.want_gone();
+  my.own_entry.want_gone();
+  // A registry that does not answer must not hold up the end for long.
+  const auto limit = Deadline::earlier_of(deadline, Deadline::after(steady_now(), std::chrono::seconds(3)));
+  const bool engine_gone = co_await my.engine_entry.gone(limit);
+  const bool own_gone = co_await my.own_entry.gone(limit);
+  if (!engine_gone || !own_gone) {
+    my.log.warn("the registry did not confirm that the service is gone; its lease will end there",
+                {{"service", my.settings.name}});
+  }
+}
+
+void Instance::abandon() {
+  Impl& my = *impl_;
+  my.over = true;
+  if (my.shim != nullptr && my.machine.processes_exist()) {
+    my.shim->stop(Duration::zero());
+  }
+  my.own_entry.stop();
+  my.engine_entry.stop();
+  for (Timer* timer : {&my.tick, &my.readiness, &my.progress, &my.health, &my.completions, &my.requests,
+                       &my.meter_timer, &my.stop_watch, &my.ended}) {
+    timer->cancel();
+  }
 }
 
 }  // namespace svc::agent
