@@ -131,6 +131,23 @@ class Stop(AdoptionTest):
         wait_until(agent.engine_pid, 10, "an engine")
         self.finish(agent)
 
+    def test_a_second_one_while_the_engine_of_a_silent_shim_has_its_grace(self):
+        agent, _, _ = self.adopting("--ignore-term", "--children=plain,setsid-double", flags=("--stop-grace=1h",))
+        agent.signal(signal.SIGTERM)
+        self.await_word(agent, "it is ended without it")
+        self.end_by_a_second_one(agent)
+
+    def test_a_second_one_while_an_engine_of_other_settings_is_ended(self):
+        agent, _ = self.replacing("--ignore-term", "--children=plain,setsid-double", flags=("--stop-grace=1h",))
+        agent.signal(signal.SIGTERM)
+        self.await_word(agent, "stopping the services")
+        self.end_by_a_second_one(agent)
+
+    def end_by_a_second_one(self, agent):
+        agent.signal(signal.SIGTERM)
+        self.assertEqual(agent.wait_exit(), 0)  # not after an hour
+        wait_until(lambda: not agent.marked(), 3, "the end of all processes")
+
 
 if __name__ == "__main__":
     main()

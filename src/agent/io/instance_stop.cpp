@@ -120,8 +120,11 @@ asio::awaitable<void> Instance::shut_down(Deadline deadline) {
 void Instance::abandon() {
   Impl& my = *impl_;
   my.over = true;
-  if (my.shim != nullptr && my.machine.processes_exist()) {
+  if (my.shim != nullptr) {
     my.shim->stop(Duration::zero());
+  }
+  if (const auto of = my.identity(); of && my.silent_shim && is_kept(my.files)) {
+    kill_run_now(*of);  // nobody is connected to its shim
   }
   my.own_entry.stop();
   my.engine_entry.stop();

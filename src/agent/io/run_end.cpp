@@ -37,6 +37,14 @@ bool shim_lives(const RunIdentity& run) {
   return now && now->start_ticks == run.shim.start_ticks && now->state != 'Z' && now->state != 'X';
 }
 
+/// The shim left out. False: there was nothing.
+bool kill_once(const RunIdentity& run) {
+  const auto left = left_of(run);
+  if (!run.cgroup.empty()) write_small_file(run.cgroup + "/cgroup.kill", "1");
+  for (const ProcessFacts& process : left) signal_process(process, SIGKILL);
+  return !left.empty();
+}
+
 }  // namespace
 
 void terminate_ranks(const RunIdentity& run) {
@@ -60,11 +68,8 @@ asio::awaitable<bool> kill_run(RunIdentity run, std::function<bool()> present) {
   const TimePoint end = steady_now() + kLimit;
   // The marker is that of the next run too: as soon as this one is over, nobody may be looked for by it.
   while (present()) {
-    const auto left = left_of(run);
-    if (!run.cgroup.empty()) write_small_file(run.cgroup + "/cgroup.kill", "1");
-    for (const ProcessFacts& process : left) signal_process(process, SIGKILL);
-    // Last, since by it the others are known.
-    if (left.empty()) {
+    // The shim last, since by it the others are known.
+    if (!kill_once(run)) {
       signal_process(run.shim, SIGKILL);
       if (!shim_lives(run)) break;
     }
@@ -73,6 +78,11 @@ asio::awaitable<bool> kill_run(RunIdentity run, std::function<bool()> present) {
     co_await timer.async_wait(kTok);
   }
   co_return true;
+}
+
+void kill_run_now(const RunIdentity& run) {
+  kill_once(run);
+  signal_process(run.shim, SIGKILL);
 }
 
 asio::awaitable<void> remove_group(std::string cgroup) {
