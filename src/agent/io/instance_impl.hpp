@@ -69,6 +69,7 @@ struct Instance::Impl {
   asio::awaitable<void> ask_for_requests(InstanceLoad& now);
   asio::awaitable<void> meter();
   void probed(bool alive, const std::string& why);
+  void say_not_asked(const std::string& why) const;
 
   // -- the registry (instance.cpp)
   InstanceFacts facts() const;
