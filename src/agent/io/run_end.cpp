@@ -17,7 +17,7 @@ std::vector<ProcessFacts> below_shim(const RunIdentity& run) {
   const auto now = facts_of(run.shim.pid);
   if (!now || now->start_ticks != run.shim.start_ticks) return {};
   auto found = scan_descendants(run.shim.pid);
-  std::erase_if(found, [](const ProcessFacts& process) { return process.state == 'Z'; });
+  std::erase_if(found, has_ended);
   return found;
 }
 
@@ -34,7 +34,7 @@ std::vector<ProcessFacts> left_of(const RunIdentity& run) {
 
 bool shim_lives(const RunIdentity& run) {
   const auto now = facts_of(run.shim.pid);
-  return now && now->start_ticks == run.shim.start_ticks && now->state != 'Z' && now->state != 'X';
+  return now && now->start_ticks == run.shim.start_ticks && !has_ended(*now);
 }
 
 /// The shim left out. False: there was nothing.
