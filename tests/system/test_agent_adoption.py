@@ -3,9 +3,10 @@
 
 import os
 import signal
+import sys
 
 from support import proc_tree
-from support.agent_process import AgentTest, toy
+from support.agent_process import AgentTest, program, toy, toy_command
 from support.case import main
 from support.waiting import wait_until
 
@@ -147,6 +148,41 @@ class Stop(AdoptionTest):
         agent.signal(signal.SIGTERM)
         self.assertEqual(agent.wait_exit(), 0)  # not after an hour
         wait_until(lambda: not agent.marked(), 3, "the end of all processes")
+
+
+class Leftovers(AdoptionTest):
+    """Agent and shim were both killed: nobody can be taken over, and what holds the port is in the way."""
+
+    def kill_both(self, agent):
+        shim, = agent.shims()
+        os.kill(shim.pid, signal.SIGSTOP)
+        agent.kill()
+        os.kill(shim.pid, signal.SIGKILL)
+
+    def test_a_process_that_has_left_its_session(self):
+        agent = self.running_agent(toy("--children=late-setsid-double"))
+        left = agent.engines()[-1]
+        self.kill_both(agent)
+        self.assertIn(agent.engine_port, proc_tree.listening_ports())
+        agent.start()
+        agent.running()
+        self.assertNotIn(left.pid, [item.pid for item in agent.marked()])
+        self.finish(agent)
+
+    def test_a_process_that_has_nothing_in_its_environment(self):
+        """It is known by its cgroup alone, where there is one."""
+        path = self.folder / "engine.py"
+        path.write_text("import subprocess, sys\n"
+                        "subprocess.run(['env', '-i', *sys.argv[1:]], start_new_session=True)\n", encoding="ascii")
+        command, args = toy_command()
+        agent = self.running_agent(program(sys.executable, path, command, *args))
+        if 'cgroup=""' in agent.stderr_text():
+            self.skipTest("no cgroup can be made here")
+        self.kill_both(agent)
+        self.assertIn(agent.engine_port, proc_tree.listening_ports())
+        agent.start()
+        agent.running()
+        self.finish(agent)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 #include "agent/io/instance_impl.hpp"
 #include "common/core/duration_text.hpp"
 #include "common/core/time_text.hpp"
-#include "common/io/port_check.hpp"
 
 namespace svc::agent {
 namespace {
@@ -96,7 +95,7 @@ void Instance::Impl::apply(const InstanceMachine::Actions& actions) {
   for (const auto& due : actions) {
     switch (due.action) {
       case InstanceAction::check_port:
-        port_problem = why_port_is_taken(settings.port);
+        port_problem = look_at_port();
         apply(port_problem.empty() ? machine.port_free(steady_now()) : machine.port_busy(steady_now()));
         break;
       case InstanceAction::launch: begin_launch(); break;

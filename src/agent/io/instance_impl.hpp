@@ -40,7 +40,9 @@ struct Instance::Impl {
   void on_exit(const ExitOutcome& outcome);
   void on_log(std::uint64_t lost_in_this_run, bool failing, bool stuck);
   asio::awaitable<void> on_end(bool clean);
-  void end_what_is_left();
+  bool end_what_is_left();
+  /// Why the service's port cannot be had; "" = it can.
+  std::string look_at_port();
   /// A stop was ordered: the shim may not hear it, or not bring it about.
   asio::awaitable<void> watch_stop(std::uint64_t number, Duration grace);
   /// An earlier agent's run whose shim is silent, as asked to the end.
@@ -101,6 +103,7 @@ struct Instance::Impl {
   std::optional<Duration> stop_asked;     ///< of the present run; it may come before the shim is there
   bool shim_killed = false;               ///< of the present run, by this agent
   bool taking_over = false;
+  bool port_was_cleared = false;  ///< of what earlier runs left
   bool restart_asked = false;     ///< while taking over
   std::optional<bool> found_run;  ///< take_over: the first report came (true), or the shim ended (false)
   std::uint16_t engine_port = 0;

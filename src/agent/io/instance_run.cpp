@@ -1,6 +1,8 @@
 #include "agent/io/instance_impl.hpp"
 #include "agent/io/shim/leftovers.hpp"
+#include "agent/io/shim/run_cgroup.hpp"
 #include "common/core/time_text.hpp"
+#include "common/io/port_check.hpp"
 #include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
@@ -188,13 +190,26 @@ asio::awaitable<void> Instance::Impl::on_end(bool clean) {
 }
 
 /// A daemon that the run left behind may hold the port, and so keep the next shim, which would end it, from starting.
-void Instance::Impl::end_what_is_left() {
+/// False: a shim has the lock, and ends its run itself.
+bool Instance::Impl::end_what_is_left() {
   const auto held = take_lock(files.lock);
   if (!held) {
-    return;
+    return false;
   }
   const UniqueFd run_lock(*held);
   end_leftovers(run_marker(run_lock.get(), settings.name));
+  end_old_cgroups(parts.cgroup_parent, settings.name, run_lock.get());
+  return true;
+}
+
+std::string Instance::Impl::look_at_port() {
+  std::string problem = why_port_is_taken(settings.port);
+  // Of a run whose agent and shim were both killed. What this agent's own runs leave is ended with them.
+  if (!problem.empty() && !port_was_cleared && had_runs(files)) {
+    port_was_cleared = end_what_is_left();
+    problem = why_port_is_taken(settings.port);
+  }
+  return problem;
 }
 
 void Instance::Impl::end_run() {

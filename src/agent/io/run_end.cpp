@@ -90,6 +90,7 @@ asio::awaitable<void> remove_group(std::string cgroup) {
   constexpr Duration kLookAgain = std::chrono::milliseconds(5);
   Timer timer(co_await asio::this_coro::executor);
   const TimePoint end = steady_now() + kLimit;
+  if (!cgroup.empty()) write_small_file(cgroup + "/cgroup.kill", "1");
   // It takes a moment to notice that it is empty.
   while (!cgroup.empty() && !remove_cgroup(cgroup) && steady_now() < end) {
     timer.expires_after(kLookAgain);
