@@ -118,7 +118,7 @@ void Instance::Impl::apply(const InstanceMachine::Actions& actions) {
 
 void Instance::Impl::stop_run(Duration grace) {
   stop_asked = grace;
-  if (shim != nullptr && run) {
+  if (shim != nullptr && shim->shim_pid() != 0) {
     shim->stop(grace);
     parts.tasks.spawn("watch of the stop", watch_stop(run_number, grace));
   }

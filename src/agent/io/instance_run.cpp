@@ -70,6 +70,8 @@ asio::awaitable<void> Instance::Impl::launch() {
     shim.reset();
     on_exit(outcome);
     end_run();
+  } else if (stop_asked) {
+    stop_run(*stop_asked);  // not when the shim says that it has begun: it may hang before that
   }
 }
 
@@ -125,9 +127,6 @@ void Instance::Impl::on_run(const RunReport& running) {
   if (found_run.has_value()) {
     ended.cancel();
     return;  // take_over() decides
-  }
-  if (stop_asked) {
-    stop_run(*stop_asked);
   }
   apply(machine.launched(steady_now()));
   parts.tasks.spawn("readiness", await_readiness(run_number));

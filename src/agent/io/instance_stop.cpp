@@ -19,6 +19,10 @@ constexpr Duration kReadWithinAtLeast = 500ms;
 /// After the grace, whether it still reads.
 constexpr Duration kAskAgain = 6s;
 constexpr Duration kLookAgain = 50ms;
+/// A registry that does not answer must not hold up the end for long.
+constexpr Duration kWithdrawWithin = 3s;
+/// What the names have for themselves, whatever of the runs is left then.
+constexpr Duration kForNames = kWithdrawWithin + 1s;
 
 }  // namespace
 
@@ -98,8 +102,9 @@ asio::awaitable<void> Instance::Impl::end_silent_run() {
 asio::awaitable<void> Instance::shut_down(Deadline deadline) {
   Impl& my = *impl_;
   my.apply(my.machine.shut_down(steady_now()));
-  while ((!my.over || my.taking_over) && !deadline.expired(steady_now())) {
-    my.ended.expires_at(deadline.when());
+  const Deadline runs = Deadline::at(deadline.when() - kForNames);
+  while ((!my.over || my.taking_over) && !runs.expired(steady_now())) {
+    my.ended.expires_at(runs.when());
     co_await my.ended.async_wait(kTok);
   }
   if (my.silent_shim) {
@@ -107,8 +112,7 @@ asio::awaitable<void> Instance::shut_down(Deadline deadline) {
   }
   my.engine_entry.want_gone();
   my.own_entry.want_gone();
-  // A registry that does not answer must not hold up the end for long.
-  const auto limit = Deadline::earlier_of(deadline, Deadline::after(steady_now(), std::chrono::seconds(3)));
+  const auto limit = Deadline::earlier_of(deadline, Deadline::after(steady_now(), kWithdrawWithin));
   const bool engine_gone = co_await my.engine_entry.gone(limit);
   const bool own_gone = co_await my.own_entry.gone(limit);
   if (!engine_gone || !own_gone) {
