@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <filesystem>
 
 #include "common/io/proc_scan.hpp"
 #include "tests/support/run_fixture.hpp"
@@ -36,6 +37,14 @@ class ShimDeath : public test::RunFixture {
     EXPECT_TRUE(wait([&done] { return done; }));
   }
 };
+
+TEST_F(ShimDeath, Kept_WhereNobodyCouldConnect_EndsWithTheAgent) {
+  std::filesystem::create_directories(files.socket + "/in the way");
+  start_ready(kept({"print:ready", "pause"}));
+  ASSERT_TRUE(wait_log("cannot listen"));
+  lose_agent();
+  EXPECT_TRUE(wait_nothing_left(20s));
+}
 
 TEST_F(ShimDeath, S4_AgentGone_EverythingIsGoneWithinASecond) {
   const std::vector<std::vector<std::string>> engines{
