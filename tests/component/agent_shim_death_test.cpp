@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <filesystem>
 
 #include "common/io/proc_scan.hpp"
 #include "tests/support/run_fixture.hpp"
@@ -36,6 +37,35 @@ class ShimDeath : public test::RunFixture {
     EXPECT_TRUE(wait([&done] { return done; }));
   }
 };
+
+TEST_F(ShimDeath, Client_DestroyedWhileItWaitsForAGreeting_IsNotTouched) {
+  start_ready(kept({"print:ready", "pause"}));
+  const pid_t shim = client->shim_pid();
+  ::kill(shim, SIGSTOP);
+  lose_agent();
+  auto waiting = std::make_unique<ShimClient>(io.get_executor(), ShimHandlers{});
+  std::optional<bool> attached;
+  asio::co_spawn(io, waiting->attach(files),
+                 [&attached](const std::exception_ptr&, bool result) { attached = result; });
+  io.restart();
+  io.poll();
+  ASSERT_FALSE(attached);
+  waiting.reset();
+  EXPECT_TRUE(wait([&attached] { return attached.has_value(); }));
+  EXPECT_EQ(attached, false);
+  ::kill(shim, SIGCONT);
+  ASSERT_TRUE(attach());
+  client->stop(0s);
+  EXPECT_TRUE(wait_gone());
+}
+
+TEST_F(ShimDeath, Kept_WhereNobodyCouldConnect_EndsWithTheAgent) {
+  std::filesystem::create_directories(files.socket + "/in the way");
+  start_ready(kept({"print:ready", "pause"}));
+  ASSERT_TRUE(wait_log("cannot listen"));
+  lose_agent();
+  EXPECT_TRUE(wait_nothing_left(20s));
+}
 
 TEST_F(ShimDeath, S4_AgentGone_EverythingIsGoneWithinASecond) {
   const std::vector<std::vector<std::string>> engines{

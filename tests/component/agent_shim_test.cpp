@@ -134,6 +134,14 @@ TEST_F(Shim, S3_GrandchildrenOfEveryKind_AreGoneAfterACrash) {
   }
 }
 
+TEST_F(Shim, Grandchild_WhoseFirstThreadHasEnded_IsGoneAfterAStop) {
+  for (const char* kind : {"fork", "session-daemon"}) {
+    SCOPED_TRACE(kind);
+    stop_toy({kind, "ignore:15", "headless", "--", "print:ready", "pause"}, 300ms);
+    EXPECT_GE(seen.gone->killed, 1U);
+  }
+}
+
 TEST_F(Shim, Orphans_AreAskedBeforeTheyAreKilled) {
   bool asked = false;
   for (int attempt = 0; attempt < kAttempts && !asked; ++attempt) {

@@ -11,6 +11,7 @@
 //   fork, daemon, session, session-daemon                a child, a grandchild whose parent has ended, and both in a
 //                 session of their own; it does the rest, this process goes on after the word "--"
 //   respawn:N     keeps N children, each in a session of its own: another is forked for each that ends
+//   headless      its first thread ends, which makes it look like a zombie; another one goes on for ever
 //   hop           forks and ends, and so does its child, in ever new sessions: a process that is hard to catch
 #pragma once
 

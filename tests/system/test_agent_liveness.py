@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """How the agent finds out that an engine lives, loads or hangs."""
 
+import resource
 import signal
 import time
 
@@ -105,6 +106,16 @@ class Alive(LivenessTest):
         agent = self.running_agent(toy(f"--control={control}"), "--probe-failures=0")
         tell("health 503")
         self.assert_left_alone(agent)
+        self.finish(agent)
+
+    def test_an_agent_without_descriptors_says_nothing_of_its_engine(self):
+        agent = self.running_agent(toy(), "--completion-probe-interval=300ms")
+        limits = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        wait_until(lambda: agent.stderr_text().count("could not be asked") > 10, 20, "several probes")
+        resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, limits)
+        self.assert_left_alone(agent, 0.5)
+        self.assertNotIn("did not pass a liveness probe", agent.stderr_text())
         self.finish(agent)
 
     def test_another_health_path(self):

@@ -9,6 +9,7 @@ import signal
 from support import proc_tree
 from support.agent_process import AgentTest, toy
 from support.case import main
+from support.daemon_process import BIN_DIR
 from support.waiting import wait_until
 
 
@@ -72,6 +73,26 @@ class SilentShim(AgentTest):
         shims = re.findall(r"shim=(\d+)", said)
         self.assertEqual(len(shims), 2)
         self.assertEqual([left for shim in shims for left in pathlib.Path(cgroup or ".").glob(f"infinilm-*-{shim}")], [])
+
+    def test_a_shim_that_hangs_before_its_first_word(self):
+        """Its engine's work directory is on a disk that hangs: it can be restarted and stopped as any other."""
+        disk, control = self.folder.resolve() / "disk", self.folder / "hangs"
+        (disk / "work").mkdir(parents=True)
+        control.touch()
+        self.addCleanup(lambda: control.unlink(missing_ok=True))
+        environment = {"LD_PRELOAD": str(BIN_DIR / "hung_disk.so"), "HUNG_DISK_CONTROL": str(control),
+                       "HUNG_DISK_FOLDER": f"{disk}/"}
+        agent = self.start_agent(toy(work_dir=str(disk / "work")), "--stop-grace=1s", env=environment)
+        wait_until(agent.shims, 10, "a shim")
+        first, = agent.shims()
+
+        def another():
+            shims = agent.shims()
+            return len(shims) == 1 and shims[0].pid != first.pid
+        self.assertEqual(agent.call("POST", "/restart").status, 202)
+        wait_until(another, 30, "another shim")
+        self.assertEqual(agent.state, "starting")
+        self.finish(agent)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ std::vector<ProcessFacts> strays() {
   for (const ProcessFacts& process : scan_descendants(::getpid())) {
     if (known_children().contains(process.pid) || passed_over.contains(process.parent)) {
       passed_over.insert(process.pid);
-    } else if (process.state != 'Z') {
+    } else if (!has_ended(process)) {
       found.push_back(process);
     }
   }

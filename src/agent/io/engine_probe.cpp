@@ -27,8 +27,8 @@ asio::awaitable<Result<HttpReply>> ask(HttpClient& client, const EngineAccess& e
     if (reply) {
       co_return reply;
     }
-    // A name that cannot be looked up says less than that nothing listens here.
-    if (!refused || reply.error().code != Errc::unavailable) {
+    // A name that cannot be looked up, or an address that this machine lacks, says less than that nothing listens here.
+    if (!refused || (reply.error().code != Errc::unavailable && reply.error().code != Errc::io_error)) {
       refused = reply.error();
     }
     if (reply.error().code != Errc::connect_failed) {
@@ -54,7 +54,7 @@ EngineProbe judged(const Result<HttpReply>& reply) {
     if (reply.error().code == Errc::too_large) {
       return {true, ""};  // it says more than was asked for
     }
-    return {false, reply.error().to_string()};
+    return {false, reply.error().to_string(), reply.error().code != Errc::io_error};
   }
   if (reply->status >= 500 && reply->status != kNotImplemented) {
     return {false, "status " + std::to_string(reply->status)};

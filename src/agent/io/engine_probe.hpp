@@ -20,6 +20,9 @@ namespace svc::agent {
 struct EngineProbe {
   bool alive = false;
   std::string reason;  ///< why not, for people; "" when alive
+  /// False: this machine is short of what a connection takes (descriptors, ports, memory), which says nothing of the
+  /// engine.
+  bool asked = true;
 };
 
 /// The engine's own answer that names its models: GET /v1/models, or /models when the former gives no model list. Errors: those of

@@ -5,7 +5,6 @@
 #include "agent/io/instance_impl.hpp"
 #include "common/core/duration_text.hpp"
 #include "common/core/time_text.hpp"
-#include "common/io/port_check.hpp"
 
 namespace svc::agent {
 namespace {
@@ -82,19 +81,6 @@ Result<void> Instance::Impl::prepare() {
   return {};
 }
 
-asio::awaitable<void> Instance::Impl::begin() {
-  const bool adopted = co_await take_over();
-  taking_over = false;
-  ended.cancel();
-  if (over) {
-    co_return;  // both names are withdrawn, or are about to be
-  }
-  if (!adopted) {
-    apply(machine.start(steady_now()));
-  }
-  own_entry.want();
-}
-
 asio::awaitable<void> Instance::Impl::keep_time() {
   while (!over) {
     tick.expires_at(machine.wake_at());
@@ -109,7 +95,7 @@ void Instance::Impl::apply(const InstanceMachine::Actions& actions) {
   for (const auto& due : actions) {
     switch (due.action) {
       case InstanceAction::check_port:
-        port_problem = why_port_is_taken(settings.port);
+        port_problem = look_at_port();
         apply(port_problem.empty() ? machine.port_free(steady_now()) : machine.port_busy(steady_now()));
         break;
       case InstanceAction::launch: begin_launch(); break;
@@ -132,7 +118,7 @@ void Instance::Impl::apply(const InstanceMachine::Actions& actions) {
 
 void Instance::Impl::stop_run(Duration grace) {
   stop_asked = grace;
-  if (shim != nullptr && run) {
+  if (shim != nullptr && shim->shim_pid() != 0) {
     shim->stop(grace);
     parts.tasks.spawn("watch of the stop", watch_stop(run_number, grace));
   }
@@ -221,6 +207,11 @@ Result<void> Instance::prepare() { return impl_->prepare(); }
 
 void Instance::start() {
   auto& tasks = impl_->parts.tasks;
+  if (had_runs(impl_->files)) {
+    // Of an agent that was killed both names may be there still, and this one may end before it registers them anew.
+    impl_->own_entry.assume_enrolled();
+    impl_->engine_entry.assume_enrolled();
+  }
   impl_->own_entry.start(tasks);
   impl_->engine_entry.start(tasks);
   tasks.spawn("timers", impl_->keep_time());
@@ -229,47 +220,6 @@ void Instance::start() {
   tasks.spawn("begin", impl_->begin());
 }
 
-asio::awaitable<void> Instance::shut_down(Deadline deadline) {
-  Impl& my = *impl_;
-  my.apply(my.machine.shut_down(steady_now()));
-  while (!my.over && !deadline.expired(steady_now())) {
-    my.ended.expires_at(deadline.when());
-    co_await my.ended.async_wait(kTok);
-  }
-  while (my.taking_over && !deadline.expired(steady_now())) {
-    my.ended.expires_at(deadline.when());
-    co_await my.ended.async_wait(kTok);
-  }
-  if (my.silent_shim) {
-    co_await my.end_silent_run();
-  }
-  my.engine_entry.want_gone();
-  my.own_entry.want_gone();
-  // A registry that does not answer must not hold up the end for long.
-  const auto limit = Deadline::earlier_of(deadline, Deadline::after(steady_now(), std::chrono::seconds(3)));
-  const bool engine_gone = co_await my.engine_entry.gone(limit);
-  const bool own_gone = co_await my.own_entry.gone(limit);
-  if (!engine_gone || !own_gone) {
-    my.log.warn("the registry did not confirm that the service is gone; its lease will end there",
-                {{"service", my.settings.name}});
-  }
-}
-
-void Instance::abandon() {
-  Impl& my = *impl_;
-  my.over = true;
-  if (my.shim != nullptr && my.machine.processes_exist()) {
-    my.shim->stop(Duration::zero());
-  }
-  my.own_entry.stop();
-  my.engine_entry.stop();
-  for (Timer* timer : {&my.tick, &my.readiness, &my.progress, &my.health, &my.completions, &my.requests,
-                       &my.meter_timer, &my.stop_watch, &my.ended}) {
-    timer->cancel();
-  }
-}
-
-void Instance::restart() { impl_->apply(impl_->machine.restart(steady_now())); }
 void Instance::drain() { impl_->apply(impl_->machine.drain(steady_now())); }
 
 void Instance::reopen_log() {

@@ -24,7 +24,6 @@ struct Instance::Impl {
 
   // -- the machine (instance.cpp)
   Result<void> prepare();
-  asio::awaitable<void> begin();      ///< adopts or starts
   asio::awaitable<void> keep_time();  ///< ticks the machine
   void apply(const InstanceMachine::Actions& actions);
   void announce();
@@ -41,7 +40,9 @@ struct Instance::Impl {
   void on_exit(const ExitOutcome& outcome);
   void on_log(std::uint64_t lost_in_this_run, bool failing, bool stuck);
   asio::awaitable<void> on_end(bool clean);
-  void end_what_is_left();
+  bool end_what_is_left();
+  /// Why the service's port cannot be had; "" = it can.
+  std::string look_at_port();
   /// A stop was ordered: the shim may not hear it, or not bring it about.
   asio::awaitable<void> watch_stop(std::uint64_t number, Duration grace);
   /// An earlier agent's run whose shim is silent, as asked to the end.
@@ -49,7 +50,10 @@ struct Instance::Impl {
   std::optional<RunIdentity> identity() const;
   asio::awaitable<void> kill(RunIdentity of, std::function<bool()> is_present);
   void end_run();
-  /// Takes over what an earlier agent left running; true when it was, false when nothing is left of it.
+
+  // -- what an earlier agent left (instance_takeover.cpp)
+  asio::awaitable<void> begin();  ///< adopts or starts
+  /// Takes over what runs; true when it was, false when nothing is left of it.
   asio::awaitable<bool> take_over();
   asio::awaitable<bool> attach();
 
@@ -67,6 +71,7 @@ struct Instance::Impl {
   asio::awaitable<void> ask_for_requests(InstanceLoad& now);
   asio::awaitable<void> meter();
   void probed(bool alive, const std::string& why);
+  void say_not_asked(const std::string& why) const;
 
   // -- the registry (instance.cpp)
   InstanceFacts facts() const;
@@ -74,6 +79,8 @@ struct Instance::Impl {
   EngineAccess engine() const { return {settings.host, engine_port, engine_key}; }
 
   bool present(std::uint64_t number) const { return number == run_number && !over; }
+  /// Also of an earlier agent's run: this instance ends after that.
+  bool end_awaited(std::uint64_t number) const { return number == run_number && (!over || taking_over); }
   asio::awaitable<void> wait(Timer& timer, Duration time);
 
   AgentParts& parts;
@@ -96,6 +103,8 @@ struct Instance::Impl {
   std::optional<Duration> stop_asked;     ///< of the present run; it may come before the shim is there
   bool shim_killed = false;               ///< of the present run, by this agent
   bool taking_over = false;
+  bool port_was_cleared = false;  ///< of what earlier runs left
+  bool restart_asked = false;     ///< while taking over
   std::optional<bool> found_run;  ///< take_over: the first report came (true), or the shim ended (false)
   std::uint16_t engine_port = 0;
   std::string engine_key;  ///< secret

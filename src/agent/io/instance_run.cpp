@@ -1,6 +1,8 @@
 #include "agent/io/instance_impl.hpp"
 #include "agent/io/shim/leftovers.hpp"
+#include "agent/io/shim/run_cgroup.hpp"
 #include "common/core/time_text.hpp"
+#include "common/io/port_check.hpp"
 #include "common/io/unique_fd.hpp"
 
 namespace svc::agent {
@@ -10,8 +12,6 @@ using namespace std::chrono_literals;
 
 /// An earlier shim that is not to be kept ends its run within this, and then gives its lock back.
 constexpr Duration kLockPatience = 15s;
-constexpr Duration kGreetingPatience = 2s;
-constexpr Duration kAttachAgain = 500ms;
 constexpr std::size_t kExitsKept = 10;
 
 }  // namespace
@@ -70,6 +70,8 @@ asio::awaitable<void> Instance::Impl::launch() {
     shim.reset();
     on_exit(outcome);
     end_run();
+  } else if (stop_asked) {
+    stop_run(*stop_asked);  // not when the shim says that it has begun: it may hang before that
   }
 }
 
@@ -125,9 +127,6 @@ void Instance::Impl::on_run(const RunReport& running) {
   if (found_run.has_value()) {
     ended.cancel();
     return;  // take_over() decides
-  }
-  if (stop_asked) {
-    stop_run(*stop_asked);
   }
   apply(machine.launched(steady_now()));
   parts.tasks.spawn("readiness", await_readiness(run_number));
@@ -190,13 +189,26 @@ asio::awaitable<void> Instance::Impl::on_end(bool clean) {
 }
 
 /// A daemon that the run left behind may hold the port, and so keep the next shim, which would end it, from starting.
-void Instance::Impl::end_what_is_left() {
+/// False: a shim has the lock, and ends its run itself.
+bool Instance::Impl::end_what_is_left() {
   const auto held = take_lock(files.lock);
   if (!held) {
-    return;
+    return false;
   }
   const UniqueFd run_lock(*held);
   end_leftovers(run_marker(run_lock.get(), settings.name));
+  end_old_cgroups(parts.cgroup_parent, settings.name, run_lock.get());
+  return true;
+}
+
+std::string Instance::Impl::look_at_port() {
+  std::string problem = why_port_is_taken(settings.port);
+  // Of a run whose agent and shim were both killed. What this agent's own runs leave is ended with them.
+  if (!problem.empty() && !port_was_cleared && had_runs(files)) {
+    port_was_cleared = end_what_is_left();
+    problem = why_port_is_taken(settings.port);
+  }
+  return problem;
 }
 
 void Instance::Impl::end_run() {
@@ -211,76 +223,6 @@ void Instance::Impl::end_run() {
       exits.pop_back();
     }
   }
-}
-
-/// A shim may be silent for a while, as when the disk of its log hangs. Its engine serves on, and nothing can be started
-/// beside it: so it is asked until it answers, or has ended.
-asio::awaitable<bool> Instance::Impl::attach() {
-  // Also when the end was ordered before this began: what runs is to end with the agent.
-  for (bool told = false; !over || !told; told = true) {
-    const bool attached = co_await shim->attach(files);
-    if (attached || !is_kept(files)) {
-      silent_shim.reset();
-      co_return attached;
-    }
-    if (const auto met = shim->shim_facts()) {
-      silent_shim = met;  // later it may have no room for callers
-    }
-    if (over) {
-      co_return false;
-    }
-    if (!told) {
-      log.warn("an earlier agent's engine runs, but its shim does not answer; it is asked until it does",
-               {{"service", settings.name}, {"shim", lock_holder(files.lock)}});
-    }
-    ended.expires_after(kAttachAgain);
-    co_await ended.async_wait(kTok);
-  }
-  co_return false;
-}
-
-asio::awaitable<bool> Instance::Impl::take_over() {
-  shim = std::make_unique<ShimClient>(parts.executor, handlers());
-  found_run = true;
-  const bool attached = co_await attach();
-  if (!attached) {
-    found_run.reset();
-    shim.reset();
-    co_return false;
-  }
-  // Its first message says what runs, unless it is one of another version.
-  const auto greeting = Deadline::after(steady_now(), kGreetingPatience);
-  while (!run && *found_run && !over && !greeting.expired(steady_now())) {
-    ended.expires_at(greeting.when());
-    co_await ended.async_wait(kTok);
-  }
-  if (over) {
-    if (shim != nullptr) {
-      shim->stop(settings.stop_grace);  // the agent ends, and its engines with it
-    }
-    co_return false;
-  }
-  if (run && *found_run && run->fingerprint == fingerprint) {
-    found_run.reset();
-    if (!parts.outlive_agent) {
-      shim->end_with_agent();
-    }
-    log.info("took over the running engine", {{"service", settings.name}, {"shim", run->shim}, {"port", engine_port}});
-    apply(machine.adopt(steady_now()));
-    parts.tasks.spawn("readiness", await_readiness(run_number));
-    co_return true;
-  }
-  if (*found_run) {
-    log.warn("an earlier agent's engine runs with other settings: it is stopped first", {{"service", settings.name}});
-    shim->stop(settings.stop_grace);
-    parts.tasks.spawn("watch of the stop", watch_stop(run_number, settings.stop_grace));
-  }
-  while (*found_run && !over) {
-    ended.expires_at(Timer::time_point::max());
-    co_await ended.async_wait(kTok);
-  }
-  found_run.reset();
-  co_return false;
 }
 
 }  // namespace svc::agent

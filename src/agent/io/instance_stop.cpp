@@ -19,6 +19,10 @@ constexpr Duration kReadWithinAtLeast = 500ms;
 /// After the grace, whether it still reads.
 constexpr Duration kAskAgain = 6s;
 constexpr Duration kLookAgain = 50ms;
+/// A registry that does not answer must not hold up the end for long.
+constexpr Duration kWithdrawWithin = 3s;
+/// What the names have for themselves, whatever of the runs is left then.
+constexpr Duration kForNames = kWithdrawWithin + 1s;
 
 }  // namespace
 
@@ -42,12 +46,12 @@ asio::awaitable<void> Instance::Impl::watch_stop(std::uint64_t number, Duration 
   const Duration patience = std::clamp<Duration>(grace / 2, kReadWithinAtLeast, kReadWithin);
   while (true) {
     co_await wait(stop_watch, patience);
-    if (!present(number)) {
+    if (!end_awaited(number)) {
       co_return;
     }
     if (!shim->has_unread()) {
       co_await wait(stop_watch, std::max<Duration>(graceful - steady_now(), Duration::zero()) + kAskAgain);
-      if (!present(number)) {
+      if (!end_awaited(number)) {
         co_return;
       }
       shim->stop(Duration::zero());
@@ -62,11 +66,11 @@ asio::awaitable<void> Instance::Impl::watch_stop(std::uint64_t number, Duration 
     if (steady_now() < graceful) {
       terminate_ranks(*of);
     }
-    while (present(number) && shim->has_unread() && steady_now() < graceful && engine_left(*of)) {
+    while (end_awaited(number) && shim->has_unread() && steady_now() < graceful && engine_left(*of)) {
       co_await wait(stop_watch, kLookAgain);
     }
-    if (present(number) && shim->has_unread()) {
-      co_await kill(*of, [this, number] { return present(number); });
+    if (end_awaited(number) && shim->has_unread()) {
+      co_await kill(*of, [this, number] { return end_awaited(number); });
     }
   }
 }
@@ -93,8 +97,45 @@ asio::awaitable<void> Instance::Impl::end_silent_run() {
     co_await wait(timer, kLookAgain);
   }
   co_await kill(*of, [] { return true; });  // nothing begins before it is over
-  engine_entry.assume_enrolled();
-  own_entry.assume_enrolled();
+}
+
+asio::awaitable<void> Instance::shut_down(Deadline deadline) {
+  Impl& my = *impl_;
+  my.apply(my.machine.shut_down(steady_now()));
+  const Deadline runs = Deadline::at(deadline.when() - kForNames);
+  while ((!my.over || my.taking_over) && !runs.expired(steady_now())) {
+    my.ended.expires_at(runs.when());
+    co_await my.ended.async_wait(kTok);
+  }
+  if (my.silent_shim) {
+    co_await my.end_silent_run();
+  }
+  my.engine_entry.want_gone();
+  my.own_entry.want_gone();
+  const auto limit = Deadline::earlier_of(deadline, Deadline::after(steady_now(), kWithdrawWithin));
+  const bool engine_gone = co_await my.engine_entry.gone(limit);
+  const bool own_gone = co_await my.own_entry.gone(limit);
+  if (!engine_gone || !own_gone) {
+    my.log.warn("the registry did not confirm that the service is gone; its lease will end there",
+                {{"service", my.settings.name}});
+  }
+}
+
+void Instance::abandon() {
+  Impl& my = *impl_;
+  my.over = true;
+  if (my.shim != nullptr) {
+    my.shim->stop(Duration::zero());
+  }
+  if (const auto of = my.identity(); of && my.silent_shim && is_kept(my.files)) {
+    kill_run_now(*of);  // nobody is connected to its shim
+  }
+  my.own_entry.stop();
+  my.engine_entry.stop();
+  for (Timer* timer : {&my.tick, &my.readiness, &my.progress, &my.health, &my.completions, &my.requests,
+                       &my.meter_timer, &my.stop_watch, &my.ended}) {
+    timer->cancel();
+  }
 }
 
 }  // namespace svc::agent

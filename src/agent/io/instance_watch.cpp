@@ -110,6 +110,11 @@ void Instance::Impl::probed(bool alive, const std::string& why) {
   apply(machine.probed(steady_now(), alive));
 }
 
+/// Neither a failure nor a sign of life.
+void Instance::Impl::say_not_asked(const std::string& why) const {
+  log.warn("the engine could not be asked whether it is alive", {{"service", settings.name}, {"reason", why}});
+}
+
 asio::awaitable<void> Instance::Impl::watch_health(std::uint64_t number) {
   if (settings.probe_failures == 0) {
     co_return;
@@ -123,7 +128,11 @@ asio::awaitable<void> Instance::Impl::watch_health(std::uint64_t number) {
     if (!to_be_alive(number)) {
       co_return;
     }
-    probed(outcome.alive, outcome.reason);
+    if (outcome.asked) {
+      probed(outcome.alive, outcome.reason);
+    } else {
+      say_not_asked(outcome.reason);
+    }
   }
 }
 
@@ -141,6 +150,10 @@ asio::awaitable<void> Instance::Impl::watch_completions(std::uint64_t number) {
         co_await probe_completion(parts.client, engine(), models.ids.front(), settings.completion_probe_timeout);
     if (!to_be_alive(number)) {
       co_return;
+    }
+    if (!outcome.asked) {
+      say_not_asked(outcome.reason);
+      continue;
     }
     failures = outcome.alive ? 0 : failures + 1;
     if (!outcome.alive) {

@@ -30,7 +30,9 @@ class RegistryLink {
   void want();       ///< register (again): something of the registration changed
   void want_gone();  ///< unregister; nothing is sent for a name that never was registered
   /// An earlier agent may have registered the name: want_gone() unregisters it.
-  void assume_enrolled() { keeper_.assume_enrolled(); }
+  void assume_enrolled() {
+    if (registry_) keeper_.assume_enrolled();
+  }
   void hurry();  ///< the status changed: heartbeat now
   void set_token(std::string token) { token_ = std::move(token); }
   /// No more calls; the task ends. A call in progress ends by the cancellation of the tasks, at the latest by its own

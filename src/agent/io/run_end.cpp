@@ -17,7 +17,7 @@ std::vector<ProcessFacts> below_shim(const RunIdentity& run) {
   const auto now = facts_of(run.shim.pid);
   if (!now || now->start_ticks != run.shim.start_ticks) return {};
   auto found = scan_descendants(run.shim.pid);
-  std::erase_if(found, [](const ProcessFacts& process) { return process.state == 'Z'; });
+  std::erase_if(found, has_ended);
   return found;
 }
 
@@ -34,7 +34,15 @@ std::vector<ProcessFacts> left_of(const RunIdentity& run) {
 
 bool shim_lives(const RunIdentity& run) {
   const auto now = facts_of(run.shim.pid);
-  return now && now->start_ticks == run.shim.start_ticks && now->state != 'Z' && now->state != 'X';
+  return now && now->start_ticks == run.shim.start_ticks && !has_ended(*now);
+}
+
+/// The shim left out. False: there was nothing.
+bool kill_once(const RunIdentity& run) {
+  const auto left = left_of(run);
+  if (!run.cgroup.empty()) write_small_file(run.cgroup + "/cgroup.kill", "1");
+  for (const ProcessFacts& process : left) signal_process(process, SIGKILL);
+  return !left.empty();
 }
 
 }  // namespace
@@ -60,11 +68,8 @@ asio::awaitable<bool> kill_run(RunIdentity run, std::function<bool()> present) {
   const TimePoint end = steady_now() + kLimit;
   // The marker is that of the next run too: as soon as this one is over, nobody may be looked for by it.
   while (present()) {
-    const auto left = left_of(run);
-    if (!run.cgroup.empty()) write_small_file(run.cgroup + "/cgroup.kill", "1");
-    for (const ProcessFacts& process : left) signal_process(process, SIGKILL);
-    // Last, since by it the others are known.
-    if (left.empty()) {
+    // The shim last, since by it the others are known.
+    if (!kill_once(run)) {
       signal_process(run.shim, SIGKILL);
       if (!shim_lives(run)) break;
     }
@@ -75,11 +80,17 @@ asio::awaitable<bool> kill_run(RunIdentity run, std::function<bool()> present) {
   co_return true;
 }
 
+void kill_run_now(const RunIdentity& run) {
+  kill_once(run);
+  signal_process(run.shim, SIGKILL);
+}
+
 asio::awaitable<void> remove_group(std::string cgroup) {
   constexpr Duration kLimit = std::chrono::seconds(1);
   constexpr Duration kLookAgain = std::chrono::milliseconds(5);
   Timer timer(co_await asio::this_coro::executor);
   const TimePoint end = steady_now() + kLimit;
+  if (!cgroup.empty()) write_small_file(cgroup + "/cgroup.kill", "1");
   // It takes a moment to notice that it is empty.
   while (!cgroup.empty() && !remove_cgroup(cgroup) && steady_now() < end) {
     timer.expires_after(kLookAgain);

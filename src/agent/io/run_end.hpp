@@ -28,7 +28,11 @@ void terminate_ranks(const RunIdentity& run);
 /// another one may have begun. False: after 5 s something still is.
 asio::awaitable<bool> kill_run(RunIdentity run, std::function<bool()> present);
 
-/// Of a run that is over, and whose shim could not do it; "" = it has none. Waits at most 1 s for it to be empty.
+/// The same, once and without waiting: what is forked at this moment may escape.
+void kill_run_now(const RunIdentity& run);
+
+/// Of a run that is over, and whose shim could not do it; "" = it has none. Kills what is in it, and waits at most 1 s
+/// for it to be empty.
 asio::awaitable<void> remove_group(std::string cgroup);
 
 }  // namespace svc::agent

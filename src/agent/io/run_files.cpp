@@ -73,6 +73,11 @@ bool is_kept(const RunFiles& files) {
   return false;
 }
 
+bool had_runs(const RunFiles& files) {
+  std::error_code unknown;
+  return std::filesystem::exists(files.lock, unknown);
+}
+
 void write_holder(int lock) {
   const std::string text = std::to_string(::getpid()) + "\n";
   // A disk without room is no reason not to run.

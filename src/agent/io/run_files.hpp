@@ -24,6 +24,9 @@ Result<int> take_lock(const std::string& path);
 /// There is a run that an agent may attach to, whether its shim answers just now or not.
 [[nodiscard]] bool is_kept(const RunFiles& files);
 
+/// This service was run from this state directory before.
+[[nodiscard]] bool had_runs(const RunFiles& files);
+
 /// Writes this process's id into a lock file that it holds, for messages.
 void write_holder(int lock);
 /// The process id that a lock file names; "unknown" when it names none.

@@ -53,7 +53,9 @@ ShimClient::ShimClient(asio::any_io_executor executor, ShimHandlers handlers)
     : executor_(std::move(executor)), handlers_(std::make_shared<ShimHandlers>(std::move(handlers))) {}
 
 ShimClient::~ShimClient() {
-  if (connection_) connection_->close();
+  for (const auto& connection : {connection_, asked_}) {
+    if (connection) connection->close();
+  }
 }
 
 asio::awaitable<Result<void>> ShimClient::launch(RunFiles files, LaunchOrder order, Deadline deadline) {
@@ -88,21 +90,23 @@ asio::awaitable<Result<void>> ShimClient::launch(RunFiles files, LaunchOrder ord
 }
 
 asio::awaitable<bool> ShimClient::attach(RunFiles files) {
-  const std::weak_ptr<ShimHandlers> alive = handlers_;
   Caller caller = connect_to(files.socket);
   if (!caller.socket) co_return false;
   const auto connection =
       std::make_shared<Connection>(executor_, handlers_, caller.socket.release(), caller.shim, false);
+  asked_ = connection;
   connection->timer.expires_after(kGreetingWithin);
   connection->timer.async_wait([connection](const error_code& ec) {
     // It may have been on its way when the greeting came.
     if (!ec && !connection->greeted && connection->socket.is_open()) connection->socket.cancel();
   });
   const auto [ec] = co_await connection->socket.async_wait(asio::posix::descriptor_base::wait_read, kTok);
+  if (connection->closed) co_return false;  // this client was destroyed meanwhile
+  asked_.reset();
   connection->greeted = true;
   connection->timer.cancel();
   // Refused, ended meanwhile, or without an answer: whoever wants to start a run will see by the lock.
-  if (ec || alive.expired() || !has_message(connection->socket.native_handle())) {
+  if (ec || !has_message(connection->socket.native_handle())) {
     // With its listener gone it may have been another process that was looked at.
     if (!has_ended(connection->socket.native_handle())) silent_shim_ = connection->facts;
     connection->close();

@@ -62,6 +62,7 @@ class ShimClient {
   asio::any_io_executor executor_;
   std::shared_ptr<ShimHandlers> handlers_;
   std::shared_ptr<Connection> connection_;
+  std::shared_ptr<Connection> asked_;  ///< attach() waits for its greeting
   std::optional<ProcessFacts> silent_shim_;
 };
 

@@ -109,7 +109,7 @@ bool ShimClient::Connection::is_over() const {
   if (is_child) return ::waitpid(shim, nullptr, WNOHANG) != 0;
   // Whoever is its parent may leave it a zombie for long.
   const auto now = facts_of(shim);
-  return !now || now->state == 'Z' || now->state == 'X';
+  return !now || has_ended(*now);
 }
 
 void ShimClient::Connection::ended(bool over) {

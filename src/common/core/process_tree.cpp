@@ -45,12 +45,18 @@ std::optional<ProcessFacts> parse_process_stat(std::string_view text) {
       !read_number(take_word(rest, " \n"), facts.session)) {
     return std::nullopt;
   }
-  // proc(5): start time is field 22 and rss field 24; the session was 6.
-  for (int skipped = 7; skipped < 22; ++skipped) take_word(rest, " \n");
+  // proc(5): the threads are field 20, the start time is 22 and rss 24; the session was 6.
+  for (int skipped = 7; skipped < 20; ++skipped) take_word(rest, " \n");
+  if (!read_number(take_word(rest, " \n"), facts.threads)) return std::nullopt;
+  take_word(rest, " \n");
   if (!read_number(take_word(rest, " \n"), facts.start_ticks)) return std::nullopt;
   take_word(rest, " \n");
   if (!read_number(take_word(rest, " \n"), facts.rss_pages)) return std::nullopt;
   return facts;
+}
+
+bool has_ended(const ProcessFacts& process) {
+  return process.state == 'X' || (process.state == 'Z' && process.threads <= 1);
 }
 
 std::vector<ProcessFacts> descendants_of(std::span<const ProcessFacts> all, pid_t root) {

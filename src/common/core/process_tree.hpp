@@ -16,10 +16,14 @@ struct ProcessFacts {
   pid_t parent = 0;
   pid_t group = 0;
   pid_t session = 0;
-  char state = '?';               ///< 'Z' = zombie
+  char state = '?';               ///< 'Z' = zombie; also while only its first thread has ended
   std::uint64_t start_ticks = 0;  ///< with the pid: who it is, also after the pid was used again
   std::uint64_t rss_pages = 0;
+  std::uint32_t threads = 1;  ///< one that has ended counts until it is reaped
 };
+
+/// All of its threads have ended: it runs no more, and waits at most to be reaped.
+[[nodiscard]] bool has_ended(const ProcessFacts& process);
 
 /// /proc/PID/stat; the command's name may hold blanks and parentheses.
 [[nodiscard]] std::optional<ProcessFacts> parse_process_stat(std::string_view text);

@@ -25,6 +25,20 @@ TEST(ProcessStat, Fields_AreRead) {
   EXPECT_EQ(facts->state, 'S');
   EXPECT_EQ(facts->start_ticks, 777U);
   EXPECT_EQ(facts->rss_pages, 345U);
+  EXPECT_EQ(facts->threads, 1U);
+}
+
+TEST(ProcessStat, ZombieWithThreads_HasNotEnded) {
+  ProcessFacts facts;
+  EXPECT_FALSE(has_ended(facts));
+  facts.state = 'Z';
+  EXPECT_TRUE(has_ended(facts));
+  facts.threads = 0;
+  EXPECT_TRUE(has_ended(facts));
+  facts.threads = 2;
+  EXPECT_FALSE(has_ended(facts));
+  facts.state = 'X';
+  EXPECT_TRUE(has_ended(facts));
 }
 
 TEST(ProcessStat, NameOfAnyBytes_DoesNotMatter) {

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,20 @@ bool carries(std::string_view environment, std::string_view variable) {
   return false;
 }
 
+std::string environment_of(const ProcessFacts& process) {
+  const std::string folder = "/proc/" + std::to_string(process.pid);
+  std::string environment = read_small_file(folder + "/environ");
+  if (process.state != 'Z') return environment;
+  // Its first thread has ended and shows none; the others do.
+  std::error_code failure;
+  std::filesystem::directory_iterator thread(folder + "/task", failure);
+  for (const std::filesystem::directory_iterator end; !failure && environment.empty() && thread != end;
+       thread.increment(failure)) {
+    environment = read_small_file(thread->path().string() + "/environ");
+  }
+  return environment;
+}
+
 }  // namespace
 
 std::string run_marker(int lock, const std::string& name) {
@@ -39,9 +55,8 @@ std::vector<ProcessFacts> carriers_of(const std::string& marker_value) {
   const std::string variable = std::string(kRunMarker) + "=" + marker_value;
   const pid_t self = ::getpid();
   for (const ProcessFacts& process : scan_processes()) {
-    if (process.pid == self || process.state == 'Z') continue;
-    if (carries(read_small_file("/proc/" + std::to_string(process.pid) + "/environ"), variable))
-      found.push_back(process);
+    if (process.pid == self || has_ended(process)) continue;
+    if (carries(environment_of(process), variable)) found.push_back(process);
   }
   return found;
 }

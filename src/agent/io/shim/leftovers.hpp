@@ -16,7 +16,7 @@ inline constexpr char kRunMarker[] = "INFINILM_RUN";
 /// The value for the run of this service whose lock file is open as `lock`; "" when that cannot be looked at.
 [[nodiscard]] std::string run_marker(int lock, const std::string& name);
 
-/// Every process of this value but this one and zombies; "" = none. Reads the environment of all processes.
+/// Every process of this value but this one, and those that have ended; "" = none. Reads the environment of all processes.
 [[nodiscard]] std::vector<ProcessFacts> carriers_of(const std::string& marker_value);
 
 /// SIGKILL to every process of this value but this one, and waits until they are gone, at most 5 s. Returns how many

@@ -57,6 +57,10 @@ std::string owner_of(int lock) {
   return std::to_string(facts.st_dev) + "." + std::to_string(facts.st_ino);
 }
 
+std::string prefix_of(const std::string& parent, const std::string& name, int lock) {
+  return parent + "/infinilm-" + percent_encode(name) + "." + owner_of(lock) + "-";
+}
+
 /// Those above count what is below them too.
 std::string oom_counter_of(std::string cgroup) {
   while (cgroup.size() > 1) {
@@ -74,6 +78,17 @@ bool remove_cgroup(const std::string& path) {
   return ::access(path.c_str(), F_OK) != 0;
 }
 
+void end_old_cgroups(const std::string& parent, const std::string& name, int lock) {
+  if (parent.empty()) return;
+  const std::string prefix = prefix_of(parent, name, lock);
+  for (const std::string& old : folders_in(parent)) {
+    if (!old.starts_with(prefix) || !is_number(std::string_view(old).substr(prefix.size()))) continue;
+    write_small_file(old + "/cgroup.kill", "1");
+    await_empty(old);
+    remove_tree(old);  // what is not empty yet is the next run's to remove
+  }
+}
+
 RunCgroup::RunCgroup(const std::string& parent, const std::string& name) {
   make(parent, name);
   oom_counter_ = oom_counter_of(path_.empty() ? own_cgroup() : path_);
@@ -81,14 +96,8 @@ RunCgroup::RunCgroup(const std::string& parent, const std::string& name) {
 
 void RunCgroup::make(const std::string& parent, const std::string& name) {
   if (parent.empty()) return;
-  const std::string prefix = parent + "/infinilm-" + percent_encode(name) + "." + owner_of(kShimLock) + "-";
-  for (const std::string& old : folders_in(parent)) {
-    if (!old.starts_with(prefix) || !is_number(std::string_view(old).substr(prefix.size()))) continue;
-    write_small_file(old + "/cgroup.kill", "1");
-    await_empty(old);
-    remove_tree(old);  // what is not empty yet is the next run's to remove
-  }
-  const std::string path = prefix + std::to_string(::getpid());
+  end_old_cgroups(parent, name, kShimLock);
+  const std::string path = prefix_of(parent, name, kShimLock) + std::to_string(::getpid());
   if (::mkdir(path.c_str(), 0755) != 0) return;
   if (::access((path + "/cgroup.procs").c_str(), W_OK) != 0) {
     ::rmdir(path.c_str());  // no cgroup v2

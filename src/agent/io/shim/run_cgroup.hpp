@@ -37,6 +37,10 @@ class RunCgroup {
   std::string oom_counter_;
 };
 
+/// Ends and removes what earlier runs under this lock left below `parent` ("" = nothing). Only for who holds it, as with
+/// RunCgroup. Waits at most half a second for each.
+void end_old_cgroups(const std::string& parent, const std::string& name, int lock);
+
 /// Of a run whose shim cannot do it any more. False: something is in it still.
 bool remove_cgroup(const std::string& path);
 

@@ -43,7 +43,7 @@ void RunTree::terminate_orphans() const {
   const pid_t self = ::getpid();
   for (const ProcessFacts& process : scan_descendants(self)) {
     const bool told = std::find(ranks_.begin(), ranks_.end(), process.group) != ranks_.end();
-    if (told || process.parent != self || process.state == 'Z') continue;
+    if (told || process.parent != self || has_ended(process)) continue;
     signal_process(process, SIGTERM);
     signal_process(process, SIGCONT);
   }
@@ -66,7 +66,7 @@ void RunTree::kill() {
 bool RunTree::kill_once() {
   bool found = false;
   for (const ProcessFacts& process : scan_descendants(::getpid())) {
-    if (process.state == 'Z') continue;
+    if (has_ended(process)) continue;
     if (!met_.emplace(process.pid, process.start_ticks).second) continue;
     found = true;
     if (signal_process(process, SIGKILL)) ++killed_;

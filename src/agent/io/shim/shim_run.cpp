@@ -44,7 +44,8 @@ bool ShimRun::run() {
   // Without its agent to keep it for, nobody may take this run over.
   if (order_.outlive_agent && !order_.socket_path.empty()) {
     if (auto listening = link_.listen(order_.socket_path); listening.has_error()) {
-      log_.note(turn_at_, listening.error().to_string());
+      log_.note(turn_at_, listening.error().to_string() + "; so the engine ends with its agent");
+      order_.outlive_agent = false;  // nobody could take it over
     }
   }
   start_ranks();
