@@ -79,7 +79,8 @@ class Logs(SystemTest):
     def test_the_default_log_is_logs_registry_log_below_the_working_directory(self):
         registry = self.new_registry("--log-file=logs/registry.log").start()
         registry.register("gpu1")
-        text = (registry.folder / "logs" / "registry.log").read_text()
+        log = registry.folder / "logs" / "registry.log"
+        text = wait_until(lambda: log.read_text() if "gpu1" in log.read_text() else None, 5, "the registration's line")
         self.assertRegex(text, r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z INFO  .*gpu1")
         self.assertIn('"log_file": "logs/registry.log"', self.print_defaults())
         self.assertIn('"state_db": "data/registry.db"', self.print_defaults())

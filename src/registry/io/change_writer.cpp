@@ -22,9 +22,17 @@ StoreOp operation_of(const Change& change) {
 struct ChangeWriter::Work {
   Work(ChangeWriter& of, std::string service)
       : writer(of), name(std::move(service)), place(of.in_flight_[name]), done(of.executor_) {}
-  ~Work() { writer.end_turn(name); }
+  ~Work() { end(); }
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
+
+  /// With the state as it is now: nothing of it is coming any more.
+  void end() {
+    if (std::exchange(ended, true)) return;
+    new_name.reset();
+    metadata.reset();
+    writer.end_turn(name);
+  }
 
   ChangeWriter& writer;
   const std::string name;
@@ -32,6 +40,7 @@ struct ChangeWriter::Work {
   Change change;
   std::optional<Counted> new_name, metadata;
   OneShot<Result<void>> done;
+  bool ended = false;
 };
 
 ChangeWriter::ChangeWriter(asio::any_io_executor executor, RegistryState& state, StoreThread& store,
@@ -71,7 +80,9 @@ asio::awaitable<Result<Change>> ChangeWriter::run(std::string name, Plan plan) {
 }
 
 asio::awaitable<void> ChangeWriter::carry_out(std::shared_ptr<Work> work) {
-  work->done.deliver(co_await apply(work->change));
+  auto outcome = co_await apply(work->change);
+  work->end();
+  work->done.deliver(std::move(outcome));
 }
 
 asio::awaitable<Result<void>> ChangeWriter::apply(const Change& change) {
