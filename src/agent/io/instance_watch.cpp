@@ -169,18 +169,24 @@ asio::awaitable<void> Instance::Impl::watch_completions(std::uint64_t number) {
 
 /// One at a time: the number of the drain it was begun for. Woken whenever the machine is told something.
 asio::awaitable<void> Instance::Impl::watch_requests(std::uint64_t number) {
-  bool seemed_idle = false;  // a reading may be older than a request that came a moment ago
+  std::optional<TimePoint> idle_since;  // a reading may be older than a request that came a moment ago
   while (!over && number == drains && machine.state() == InstanceState::draining) {
     const TimePoint settled = machine.state_since() + kDrainSettle;
     TimePoint look_at = TimePoint::max();  // out of rotation for as long as somebody likes
     if (machine.awaits_requests()) {
-      const bool idle = steady_now() >= settled && !has_open_requests();
-      if (idle && seemed_idle) {
-        apply(machine.no_open_requests(steady_now()));
+      const TimePoint now = steady_now();
+      if (now < settled || has_open_requests()) {
+        idle_since.reset();
+        look_at = std::max(settled, now + kRequestsEvery);
+      } else if (!idle_since) {
+        idle_since = now;
+        look_at = now + kDoubt;
+      } else if (now >= *idle_since + kDoubt) {
+        apply(machine.no_open_requests(now));
         co_return;
+      } else {
+        look_at = *idle_since + kDoubt;  // something else woke it: the reading may be the same one still
       }
-      seemed_idle = idle;
-      look_at = std::max(settled, steady_now() + (idle ? kDoubt : kRequestsEvery));
     }
     requests.expires_at(look_at);
     co_await requests.async_wait(kTok);
