@@ -160,6 +160,9 @@ Result<void> RouterConfig::validate() {
   c.queue.rule = {.shortest_first = c.prefix.hold, .aging = c.prefix.aging};
   // Holding is waiting: without a size of its own the queue gets one.
   if (c.prefix.hold && c.queue.max_waiting == 0) c.queue.max_waiting = kHoldQueue;
+  // With it the wait that would be the instance's is the router's, and is no reason to refuse a request any sooner.
+  const Duration usual = c.prefix.hold ? c.proxy_timeout : QueueSettings{}.max_wait;
+  c.queue.max_wait = c.queue_timeout > Duration::zero() ? c.queue_timeout : usual;
   // proxy_timeout is for answers that rightly take long; whoever sets this one says what is too late.
   c.retry.on_late = c.proxy_first_byte_timeout > Duration::zero();
   for (const auto& check : {check_words(c), check_times_and_sizes(c), follow_aliases(), read_static_file()}) {

@@ -133,7 +133,8 @@ void add_clients(OptionTable& table, RouterSettings& c) {
             "metadata.max_concurrency or max_batch_size of an instance is its limit")
       .integer("queue_size", c.queue.max_waiting, 0, 1'000'000,
                "requests of one model that may wait for a free instance; 0 = none waits")
-      .duration("queue_timeout", c.queue.max_wait, 1ms, kDay, "longest wait for a free instance (503)");
+      .duration("queue_timeout", c.queue_timeout, 0s, kDay,
+                "longest wait for a free instance (503); 0 = 30 s, and with hold as long as proxy_timeout");
 }
 
 void add_security_and_logs(OptionTable& table, RouterSettings& c) {

@@ -25,7 +25,9 @@ struct Subject {
   std::vector<std::string> woken;
 
   WaitQueues::Wake wake(std::string name) {
-    return [this, name = std::move(name)] { woken.push_back(name); };
+    return [this, name = std::move(name)](WaitQueues::Call call) {
+      woken.push_back(call == WaitQueues::Call::displaced ? name + " displaced" : name);
+    };
   }
   Ticket join(std::string_view model, const std::string& name) {
     Ticket ticket;
@@ -88,6 +90,25 @@ TEST(RouterWaitQueues, RequestsWithoutModel_TakeAnyInstance) {
   s.join("m", "b");
   s.join("n", "c");
   s.taken();  // "any" is told of the room of before
+}
+
+TEST(RouterWaitQueues, Full_ByOneKey_IsNotFullForAnother) {
+  Subject s;
+  const auto join = [&s](const char* name, std::uint64_t owner, Priority priority = Priority::standard) {
+    Ticket ticket;
+    return s.queues.join("m", kStart, s.wake(name), ticket, {.priority = priority, .owner = owner});
+  };
+  for (const char* name : {"a1", "a2", "a3"}) EXPECT_EQ(join(name, 7), Joined::waiting);
+  EXPECT_EQ(join("a4", 7), Joined::full);
+  EXPECT_EQ(join("b1", 8), Joined::waiting);
+  EXPECT_EQ(s.taken(), Names{"a3 displaced"});
+  EXPECT_EQ(join("b2", 8), Joined::full) << "two and one are as fair as one and two";
+  EXPECT_EQ(join("batch", 9, Priority::batch), Joined::full);
+  EXPECT_EQ(s.taken(), Names{});
+  EXPECT_EQ(join("now", 7, Priority::interactive), Joined::waiting);
+  EXPECT_EQ(s.taken(), Names{"a2 displaced"});
+  EXPECT_EQ(s.queues.waiting("m"), 3U);
+  EXPECT_EQ(s.queues.waiting_in_all(), 3U);
 }
 
 TEST(RouterWaitQueues, SlotFreedAny_WakesEveryHead) {
@@ -208,9 +229,9 @@ TEST(RouterWaitQueues, Wake_MayCallBackIn) {
   Ticket other;
   queues.join(
       "m", kStart,
-      [&] {
+      [&](WaitQueues::Call) {
         queues.join(
-            "m", kStart, [] {}, other);
+            "m", kStart, [](WaitQueues::Call) {}, other);
       },
       ticket);
   queues.slot_freed("m");
@@ -224,22 +245,22 @@ TEST(RouterWaitQueues, AWokenRequest_KeepsItsPlaceUntilItIsServed) {
   Ticket first;
   Ticket second;
   ASSERT_EQ(queues.join(
-                "m", kStart, [&] { ++woken; }, first),
+                "m", kStart, [&](WaitQueues::Call) { ++woken; }, first),
             WaitQueues::Joined::waiting);
   EXPECT_EQ(woken, 1);
   EXPECT_EQ(queues.join(
-                "m", kStart, [] {}, second),
+                "m", kStart, [](WaitQueues::Call) {}, second),
             WaitQueues::Joined::full);
   queues.rejoin_front(
-      first, [] {}, false);
+      first, [](WaitQueues::Call) {}, false);
   EXPECT_EQ(queues.join(
-                "m", kStart, [] {}, second),
+                "m", kStart, [](WaitQueues::Call) {}, second),
             WaitQueues::Joined::full);
   EXPECT_EQ(queues.waiting("m"), 1U);
   queues.slot_freed("m");
   queues.count_served("m", kStart);
   EXPECT_EQ(queues.join(
-                "m", kStart, [] {}, second),
+                "m", kStart, [](WaitQueues::Call) {}, second),
             WaitQueues::Joined::waiting);
 }
 
@@ -249,12 +270,12 @@ TEST(RouterWaitQueues, RetryAfter_IsThoseWaitingOverTheRate) {
   std::deque<Ticket> tickets(100);
   for (Ticket& ticket : tickets)
     queues.join(
-        "m", kStart, [] {}, ticket);
+        "m", kStart, [](WaitQueues::Call) {}, ticket);
   EXPECT_EQ(queues.retry_after("m", kStart), 1U);  // none was served yet
   for (int i = 0; i < 600; ++i) {
     Ticket ticket;
     queues.join(
-        "m", kStart, [] {}, ticket);
+        "m", kStart, [](WaitQueues::Call) {}, ticket);
     queues.count_served("m", kStart + i * 100ms);  // wakes one, so that 100 stay
   }
   const auto seconds = queues.retry_after("m", kStart + 60s);
@@ -290,7 +311,7 @@ TEST(RouterWaitQueues, Threads_NoTurnIsLost) {
       std::vector<std::size_t> inbox;
       std::vector<Ticket> tickets(kRequests);
       const auto wake_of = [&](std::size_t i) {
-        return [&, i] {
+        return [&, i](WaitQueues::Call) {
           const std::lock_guard guard(lock);
           inbox.push_back(i);
         };

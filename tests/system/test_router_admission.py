@@ -62,6 +62,30 @@ class Admission(GatedTest):
         self.assertEqual(len(gate.arrived), 4)
         self.assert_all_quiet(router)
 
+    def test_a_queue_that_lower_classes_have_filled_is_not_full_for_a_higher_one(self):
+        (gate,) = self.gates()
+        router = self.start_gated([gate], queue=2)
+        low, high = [("X-Priority", "batch")], [("X-Priority", "interactive")]
+        running = self.ask(router, "running", headers=low)
+        gate.wait_held(1)
+        batch = []
+        for number in range(2):
+            batch.append(self.ask(router, f"batch{number}", headers=low))
+            self.wait_waiting(router, number + 1)
+        self.assert_openai_error(router.chat(headers=low), 429, "queue_full")
+        first = self.ask(router, "first", headers=high)
+        refused = batch[1].read_response()
+        error = self.assert_openai_error(refused, 429, "queue_full")
+        self.assertIn("of a higher class", error["message"])
+        self.assertIn(refused.header("retry-after"), [str(seconds) for seconds in range(1, 61)])
+        gate.release()
+        wait_until(lambda: gate.arrived[-1] == "/v1/first", 10, "the higher class at the instance")
+        gate.open()
+        for connection in (running, first, batch[0]):
+            self.assertEqual(connection.read_response().status, 200)
+        self.assertEqual(router.metric('infinilm_router_refusals_total{reason="queue_full"}'), 2)
+        self.assert_all_quiet(router)
+
     def test_p12_a_refusal_takes_at_most_5_ms(self):
         (gate,) = self.gates()
         router = self.start_gated([gate], queue=1)

@@ -45,9 +45,10 @@ void WaitOrder::add(const WaitItem& item) {
   remove(item.id);
   auto& of = classes_[static_cast<std::size_t>(item.priority)];
   auto [found, fresh] = of.owners.try_emplace(item.owner);
-  if (fresh) {
-    found->second.served = of.clock;
-    of.by_served.emplace(of.clock, item.owner);
+  if (fresh) found->second.served = of.clock;
+  if (found->second.items.empty()) {
+    of.departed.erase({found->second.served, item.owner});
+    of.by_served.emplace(found->second.served, item.owner);
   }
   found->second.items.emplace(item.id, item);
   found->second.by_key.insert(key_of(item));
@@ -63,9 +64,17 @@ void WaitOrder::drop(Class& of, std::uint64_t owner, std::uint64_t id) {
   --of.count;
   if (found->second.items.empty()) {
     of.by_served.erase({found->second.served, owner});
-    of.owners.erase(found);
+    if (found->second.served > of.clock) {
+      of.departed.emplace(found->second.served, owner);
+    } else {
+      of.owners.erase(found);
+    }
   }
-  if (of.count == 0) of.credit = 0;
+  if (of.count == 0) {  // nobody waits whom somebody could come before
+    of.credit = 0;
+    of.departed.clear();
+    of.owners.clear();
+  }
   places_.erase(id);
 }
 
@@ -82,17 +91,61 @@ bool WaitOrder::take(std::uint64_t id) {
   const auto [priority, owner_id] = place->second;
   const auto index = static_cast<std::size_t>(priority);
   auto& of = classes_[index];
+  auto& owner = of.owners.find(owner_id)->second;
+  taken_ = {id, owner.served, {}};
+  for (std::size_t i = 0; i < kPriorities; ++i) taken_.credit[i] = classes_[i].credit;
   if (of.credit >= 1) of.credit -= 1;
   for (auto lower = index + 1; lower < kPriorities; ++lower) {
-    if (classes_[lower].count > 0) classes_[lower].credit += kLowerShare;
+    auto& credit = classes_[lower].credit;
+    if (classes_[lower].count > 0) credit = std::min(kMostCredit, credit + kLowerShare);
   }
-  auto& owner = of.owners.find(owner_id)->second;
   of.by_served.erase({owner.served, owner_id});
   of.clock = std::max(of.clock, owner.served);
   owner.served += owner.items.find(id)->second.seconds + kTurnSeconds;
   of.by_served.emplace(owner.served, owner_id);
   drop(of, owner_id, id);
+  while (!of.departed.empty() && of.departed.begin()->first <= of.clock) {
+    of.owners.erase(of.departed.begin()->second);
+    of.departed.erase(of.departed.begin());
+  }
   return true;
+}
+
+void WaitOrder::put_back(const WaitItem& item) {
+  add(item);
+  if (std::exchange(taken_.id, 0) != item.id) return;
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    if (classes_[i].count > 0) classes_[i].credit = taken_.credit[i];
+  }
+  auto& of = classes_[static_cast<std::size_t>(item.priority)];
+  auto& owner = of.owners.find(item.owner)->second;
+  of.by_served.erase({owner.served, item.owner});
+  owner.served = taken_.served;
+  of.by_served.emplace(owner.served, item.owner);
+}
+
+const WaitOrder::Owner* WaitOrder::fullest(const Class& of) {
+  const Owner* found = nullptr;
+  for (const auto& [id, owner] : of.owners) {
+    if (!owner.items.empty() && (found == nullptr || owner.items.size() > found->items.size())) found = &owner;
+  }
+  return found;
+}
+
+std::optional<std::uint64_t> WaitOrder::to_displace(Priority priority, std::uint64_t owner) const {
+  const auto index = static_cast<std::size_t>(priority);
+  for (auto lower = kPriorities; --lower > index;) {
+    const auto& of = classes_[lower];
+    if (static_cast<double>(of.count) > kLowerShare * static_cast<double>(size())) {
+      return fullest(of)->items.rbegin()->first;
+    }
+  }
+  const auto& of = classes_[index];
+  const auto own = of.owners.find(owner);
+  const std::size_t mine = own == of.owners.end() ? 0 : own->second.items.size();
+  const auto* other = fullest(of);
+  if (other == nullptr || other->items.size() < mine + 2) return std::nullopt;
+  return other->items.rbegin()->first;
 }
 
 std::optional<std::uint64_t> WaitOrder::next_of(Class& of, bool shortest_first, std::size_t& tries,

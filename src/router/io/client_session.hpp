@@ -55,7 +55,7 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   /// The router's own page is ready.
   void take_own_answer(const OwnAnswer& answer);
   /// The queue woke this request.
-  void leave_queue(std::uint64_t wait);
+  void leave_queue(std::uint64_t wait, WaitQueues::Call call);
   /// What was set aside a moment ago is due (see DataThread::set_aside).
   void take_up();
   /// Draining: a connection without a request in progress has had its time.

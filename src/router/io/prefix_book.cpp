@@ -169,10 +169,9 @@ void PrefixBook::first_byte(const LoadTicket& ticket, TimePoint now) {
   const std::lock_guard guard(lock_);
   policy_.first_byte(ticket, now);
   auto& decision = decisions_[ticket.id % kDecisions];
-  if (decision.id != ticket.id || decision.first_byte >= 0) return;
-  decision.first_byte = std::chrono::duration<double>(now - decision.began).count();
+  if (decision.id == ticket.id) decision.first_byte = std::chrono::duration<double>(now - decision.began).count();
   if (ticket.predicted_wait <= 0 || !ticket.burden.streams) return;
-  const double ratio = std::max(0.0, decision.first_byte - decision.held) / ticket.predicted_wait;
+  const double ratio = std::max(0.0, seconds_between(ticket.sent, now)) / ticket.predicted_wait;
   const auto bound = std::lower_bound(kRatioBounds.begin(), kRatioBounds.end(), ratio);
   ++real_over_predicted_[static_cast<std::size_t>(bound - kRatioBounds.begin())];
   real_over_predicted_sum_ += ratio;

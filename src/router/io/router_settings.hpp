@@ -88,7 +88,8 @@ struct RouterSettings {
   // Admission.
   std::uint32_t max_concurrency = 0;       ///< of each upstream that states none; 0 = no limit
   bool honour_stated_concurrency = false;  ///< metadata.max_concurrency / max_batch_size are limits too
-  QueueSettings queue;
+  QueueSettings queue;                     ///< its max_wait is made of the next
+  Duration queue_timeout{};                ///< 0 = 30 s; with `hold` proxy_timeout
 
   // Security.
   std::string api_keys_file;

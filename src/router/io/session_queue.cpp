@@ -7,8 +7,8 @@ namespace svc::router {
 
 void ClientSession::join_queue(double seconds) {
   auto& plane = thread_.plane();
-  const auto wake = [thread = &thread_, id = id_, wait = x().waiting ? wait_ : ++wait_] {
-    thread->with_session(id, [wait](ClientSession& session) { session.leave_queue(wait); });
+  const auto wake = [thread = &thread_, id = id_, wait = x().waiting ? wait_ : ++wait_](WaitQueues::Call call) {
+    thread->with_session(id, [wait, call](ClientSession& session) { session.leave_queue(wait, call); });
   };
   if (x().waiting) {
     plane.queues.rejoin_front(x().ticket, wake, !x().tried.empty(), readiness());
@@ -37,9 +37,17 @@ void ClientSession::give_up_waiting() {
   }
 }
 
-void ClientSession::leave_queue(std::uint64_t wait) {
+void ClientSession::leave_queue(std::uint64_t wait, WaitQueues::Call call) {
   if (state_ != State::queued || wait != wait_) {
     return;  // it left the queue on its own account, and passed the turn on then
+  }
+  if (call == WaitQueues::Call::displaced) {
+    x().waiting = false;
+    refuse(FailureReason::queue_full,
+           "the queue for model '" + x().group->model +
+               "' is full, and this request's place went to one of a higher class or of a key with fewer waiting",
+           {}, thread_.plane().queues.retry_after(x().group->model, now()));
+    return;
   }
   // A refusal still speaks of the group that it waited for.
   const auto waited_for = std::exchange(x().table, thread_.table());

@@ -23,13 +23,14 @@ QueueSettings WaitQueues::settings() const {
   return settings_;
 }
 
-void WaitQueues::add(Queue& queue, const Ticket& ticket, Entry entry) {
+void WaitQueues::add(Queue& queue, const Ticket& ticket, Entry entry, bool again) {
   queue.gated += entry.ready ? 1U : 0U;
   queue.picky += entry.picky ? 1U : 0U;
   entry.held = ticket.held;
   held_.fetch_add(entry.held ? 1 : 0, std::memory_order_relaxed);
   queue.entries.insert_or_assign(ticket.id, std::move(entry));
-  queue.order.add({ticket.id, ticket.priority, ticket.owner, ticket.since, ticket.seconds});
+  const WaitItem item{ticket.id, ticket.priority, ticket.owner, ticket.since, ticket.seconds};
+  again ? queue.order.put_back(item) : queue.order.add(item);
   waiting_.fetch_add(1);
 }
 
@@ -67,19 +68,26 @@ WaitQueues::Wake WaitQueues::take_next(Queue& queue, std::uint64_t except) {
   return wake;
 }
 
-void WaitQueues::enter(Queues::iterator queue, const Ticket& ticket, Entry entry, std::unique_lock<std::mutex>& lock) {
+WaitQueues::Wake WaitQueues::enter(Queues::iterator queue, const Ticket& ticket, Entry entry, bool again) {
   const bool gated = static_cast<bool>(entry.ready);
   if (queue->second.awake == ticket.id) queue->second.awake.reset();
-  add(queue->second, ticket, std::move(entry));
-  if (queue->second.awake) return;  // that one's end wakes the next
+  add(queue->second, ticket, std::move(entry), again);
+  if (queue->second.awake) return {};  // that one's end wakes the next
   const std::uint64_t epoch = epoch_of(queue->first);
   // Where each waits for an instance of its own, the newcomer's may be free though nothing has changed.
-  if (epoch == queue->second.epoch_seen && !gated) return;
+  if (epoch == queue->second.epoch_seen && !gated) return {};
   // Room was made since somebody of this queue was woken, perhaps after this request looked for it.
   queue->second.epoch_seen = epoch;
-  const Wake next = take_next(queue->second);
-  lock.unlock();
-  if (next) next();
+  return take_next(queue->second);
+}
+
+WaitQueues::Wake WaitQueues::displace(Queue& queue, const WaitTerms& newcomer) {
+  const auto id = queue.order.to_displace(newcomer.priority, newcomer.owner);
+  if (!id) return {};
+  const auto entry = queue.entries.find(*id);
+  Wake wake = std::move(entry->second.wake);
+  drop(queue, entry);
+  return wake;
 }
 
 bool WaitQueues::others_first(std::string_view model) const {
@@ -96,7 +104,11 @@ WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake 
   if (queue == queues_.end()) queue = queues_.try_emplace(std::string(model)).first;
   // One that was woken keeps its place until it is served: it may find nothing free and come back.
   const std::size_t awake = queue->second.awake ? 1 : 0;
-  if (queue->second.entries.size() + awake >= settings_.max_waiting) return Joined::full;
+  Wake displaced;
+  if (queue->second.entries.size() + awake >= settings_.max_waiting) {
+    displaced = displace(queue->second, terms);
+    if (!displaced) return Joined::full;
+  }
   ticket.model = model;
   ticket.id = next_id_++;
   ticket.since = now;
@@ -104,26 +116,30 @@ WaitQueues::Joined WaitQueues::join(std::string_view model, TimePoint now, Wake 
   ticket.owner = terms.owner;
   ticket.seconds = terms.seconds;
   ticket.held = terms.held;
-  enter(queue, ticket, {std::move(wake), terms.picky, std::move(terms.ready)}, lock);
+  const Wake next = enter(queue, ticket, {std::move(wake), terms.picky, std::move(terms.ready)}, false);
+  lock.unlock();
+  if (displaced) displaced(Call::displaced);
+  if (next) next(Call::turn);
   return Joined::waiting;
 }
 
 void WaitQueues::rejoin_front(const Ticket& ticket, Wake wake, bool pass_on, std::function<WaitOrder::Place()> ready) {
   std::unique_lock lock(lock_);
   const auto queue = queues_.try_emplace(ticket.model).first;
+  Wake next;
   if (!pass_on) {
-    enter(queue, ticket, {std::move(wake), false, std::move(ready)}, lock);
-    return;
+    next = enter(queue, ticket, {std::move(wake), false, std::move(ready)}, true);
+  } else {
+    if (queue->second.awake == ticket.id) queue->second.awake.reset();
+    add(queue->second, ticket, {std::move(wake), true, std::move(ready)}, true);
+    if (queue->second.awake) return;
+    const std::uint64_t epoch = epoch_of(queue->first);
+    const bool changed = std::exchange(queue->second.epoch_seen, epoch) != epoch;
+    next = take_next(queue->second, ticket.id);
+    if (!next && changed) next = take_next(queue->second);  // room was made after it looked
   }
-  if (queue->second.awake == ticket.id) queue->second.awake.reset();
-  add(queue->second, ticket, {std::move(wake), true, std::move(ready)});
-  if (queue->second.awake) return;
-  const std::uint64_t epoch = epoch_of(queue->first);
-  const bool changed = std::exchange(queue->second.epoch_seen, epoch) != epoch;
-  Wake next = take_next(queue->second, ticket.id);
-  if (!next && changed) next = take_next(queue->second);  // room was made after it looked
   lock.unlock();
-  if (next) next();
+  if (next) next(Call::turn);
 }
 
 bool WaitQueues::leave(const Ticket& ticket) {
@@ -150,7 +166,7 @@ void WaitQueues::wake_heads(std::unique_lock<std::mutex>& lock, Queues::iterator
     if (auto wake = take_next(queue->second)) wakes[count++] = std::move(wake);
   }
   lock.unlock();
-  for (std::size_t i = 0; i < count; ++i) wakes[i]();
+  for (std::size_t i = 0; i < count; ++i) wakes[i](Call::turn);
 }
 
 void WaitQueues::slot_freed(std::string_view model) {
@@ -175,7 +191,7 @@ void WaitQueues::slot_freed_any() {
     if (auto wake = take_next(queue)) wakes.push_back(std::move(wake));
   }
   lock.unlock();
-  for (const Wake& wake : wakes) wake();
+  for (const Wake& wake : wakes) wake(Call::turn);
 }
 
 void WaitQueues::look_again() {
@@ -187,7 +203,7 @@ void WaitQueues::look_again() {
     if (auto wake = take_next(queue)) wakes.push_back(std::move(wake));
   }
   lock.unlock();
-  for (const Wake& wake : wakes) wake();
+  for (const Wake& wake : wakes) wake(Call::turn);
 }
 
 void WaitQueues::count_served(std::string_view model, TimePoint now) {

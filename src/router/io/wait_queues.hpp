@@ -20,7 +20,9 @@
 namespace svc::router {
 
 struct QueueSettings {
-  std::size_t max_waiting = 0;  ///< of one model; 0 = no queue: what finds no free instance is refused at once
+  /// Of one model; 0 = no queue: what finds no free instance is refused at once. A newcomer beyond it is refused, or takes
+  /// another one's place (WaitOrder::to_displace).
+  std::size_t max_waiting = 0;
   Duration max_wait{std::chrono::seconds(30)};  ///< then 503 queue_timeout
   WaitRule rule{};                              ///< of the order among those that have a `ready`
 };
@@ -41,14 +43,16 @@ struct WaitTerms {
 /// All members may be called from any thread.
 ///
 /// `wake` is called once per join or rejoin_front, from any thread and under no lock, when the request should try to
-/// pick again; that may be before join or rejoin_front returns. A request that then finds nothing free asks to be put
+/// pick again (Call::turn) or has lost its place to another one (Call::displaced: it has left already); that may be before
+/// join or rejoin_front returns. A request that then finds nothing free asks to be put
 /// back (rejoin_front); one that no longer wants its turn passes it on (leave, slot_freed); one that found an instance
 /// says so (count_served), and the next one tries. No turn is lost: room that was made between a vain pick and the
 /// (re)joining that follows it wakes that request at once. A wake in vain is cheap, a lost one would cost a request its
 /// max_wait.
 class WaitQueues {
  public:
-  using Wake = std::function<void()>;
+  enum class Call : std::uint8_t { turn, displaced };
+  using Wake = std::function<void(Call)>;
   struct Ticket {
     std::string model;
     std::uint64_t id = 0;
@@ -115,11 +119,14 @@ class WaitQueues {
   };
   using Queues = std::map<std::string, Queue, std::less<>>;
 
-  void add(Queue& queue, const Ticket& ticket, Entry entry);
-  void enter(Queues::iterator queue, const Ticket& ticket, Entry entry, std::unique_lock<std::mutex>& lock);
+  void add(Queue& queue, const Ticket& ticket, Entry entry, bool again);
+  /// The wake that has to be called after the lock.
+  [[nodiscard]] Wake enter(Queues::iterator queue, const Ticket& ticket, Entry entry, bool again);
   /// Whose turn it is, or nothing. `except`: not that one; and nobody picky before it, who would pass it on in turn.
   [[nodiscard]] Wake take_next(Queue& queue, std::uint64_t except = 0);
   void drop(Queue& queue, std::map<std::uint64_t, Entry>::iterator entry);
+  /// Makes room for a newcomer: the wake of the one that has to go. Empty: there is nobody.
+  [[nodiscard]] Wake displace(Queue& queue, const WaitTerms& newcomer);
   void wake_heads(std::unique_lock<std::mutex>& lock, Queues::iterator first, Queues::iterator second);
   /// How many slots were freed that the model's requests might have used. May count those of others, never too few.
   [[nodiscard]] std::uint64_t epoch_of(std::string_view model) const;

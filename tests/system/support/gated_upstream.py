@@ -96,11 +96,12 @@ class GatedTest(RouterTest):
         return self.start_router(gates, config={**CALM, "max_concurrency": limit, "queue_size": queue,
                                                 "queue_timeout": wait, **config})
 
-    def ask(self, router, name, model=MODEL):
+    def ask(self, router, name, model=MODEL, headers=()):
         """Sends a request whose target names it, on a connection of its own, and does not wait."""
         connection = router.connection(timeout=patience(60))
         self.addCleanup(connection.close)
-        connection.send(http_wire.request_bytes("POST", f"/v1/{name}", json=chat(model=model)))
+        connection.send(http_wire.request_bytes("POST", f"/v1/{name}", json=chat(model=model),
+                                                headers=headers))
         return connection
 
     def waiting(self, router):

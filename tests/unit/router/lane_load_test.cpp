@@ -18,7 +18,7 @@ TEST(LaneLoad, FirstByteOfAStream_TellsOfSpeed_ThatOfAWholeAnswerDoesNot) {
     for (unsigned i = 0; i < 50; ++i) {
       load.sent(i, burden, at(i * 10));
       load.first_byte(i, at(i * 10 + (i % 2 == 0 ? 0.1 : 5.0)));
-      load.ended(i, burden, at(i * 10 + 6));
+      load.ended(i, burden, true, at(i * 10 + 6));
     }
     EXPECT_EQ(load.speed().samples(), burden.streams ? 50U : 0U);
   }
@@ -30,9 +30,9 @@ TEST(LaneLoad, PromptBehindOneThatWasGivenUp_IsMeasuredFromThere) {
     const double began = i * 10;
     load.sent(i, kStream, at(began));
     load.sent(i + 1, kStream, at(began));
-    load.ended(i, kStream, at(began + 5));  // its client left
+    load.ended(i, kStream, true, at(began + 5));  // its client left
     load.first_byte(i + 1, at(began + 6));
-    load.ended(i + 1, kStream, at(began + 7));
+    load.ended(i + 1, kStream, true, at(began + 7));
   }
   EXPECT_EQ(load.speed().samples(), 50U);
   EXPECT_NEAR(load.speed().prefill_rate(), 4000, 40);
@@ -45,7 +45,7 @@ TEST(LaneLoad, RateThatIsStated_MayBeAnything) {
     EXPECT_LE(load.speed().prefill_rate(), 1e9) << rate;
     load.sent(1, {.work = 1e15, .uncached = 1e15, .tokens = 1e15, .streams = false}, at(0));
     EXPECT_GT(load.queued_work(at(1)), 0) << rate;
-    load.ended(1, kWhole, at(2));
+    load.ended(1, kWhole, true, at(2));
     EXPECT_EQ(load.queued_work(at(3)), 0) << rate;
   }
 }
@@ -54,7 +54,7 @@ TEST(LaneLoad, EndWithoutAFirstByte_TellsNothingOfSpeed) {
   LaneLoad load;
   for (unsigned i = 0; i < 50; ++i) {
     load.sent(i, kStream, at(i));
-    load.ended(i, kStream, at(i + 0.001));
+    load.ended(i, kStream, true, at(i + 0.001));
   }
   EXPECT_EQ(load.speed().samples(), 0U);
   EXPECT_EQ(load.active(), 0U);

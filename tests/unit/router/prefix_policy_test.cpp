@@ -305,6 +305,56 @@ TEST_F(Prefix, Stall_IsFoundByItsOwnPast_NotBySlowness) {
   EXPECT_EQ(policy_.stalled(0, at(600), at(111)), LaneLoad::Stall::none) << "an answer that is no stream may take long";
 }
 
+TEST_F(Prefix, Stall_IsFound_WhateverElseIsAskedOrGivenUp) {
+  lanes(1);
+  for (int i = 0; i < 5; ++i) {
+    const auto shape = prompt(static_cast<unsigned>(10 + i), 4000);
+    const auto ticket = send(0, shape, i * 10);
+    policy_.first_byte(ticket, at(i * 10 + 0.5));
+    end(ticket, shape, i * 10 + 5, {.complete = true, .pieces = 100, .streaming = std::chrono::seconds(4)});
+  }
+  const auto shape = prompt(1, 4000);
+  const auto streaming = send(0, shape, 100);
+  policy_.first_byte(streaming, at(100.5));
+  const auto whole = send(0, shape, 101, false);
+  EXPECT_EQ(policy_.stalled(0, at(109), at(101)), LaneLoad::Stall::none);
+  EXPECT_EQ(policy_.stalled(0, at(112), at(101)), LaneLoad::Stall::pieces) << "beside an answer that is no stream";
+  end(streaming, shape, 112);
+  EXPECT_EQ(policy_.stalled(0, at(300), at(101)), LaneLoad::Stall::none) << "a stream may wait for that one's place";
+  end(whole, shape, 300);
+
+  // Clients that come and lose their patience one after the other.
+  auto waiting = send(0, prompt(2, 4000), 300);
+  for (int i = 0; i < 5; ++i) {
+    const auto next = send(0, prompt(static_cast<unsigned>(3 + i), 4000), 302 + i * 2);
+    end(waiting, prompt(2, 4000), 303 + i * 2, Outcome{});
+    waiting = next;
+  }
+  EXPECT_EQ(policy_.stalled(0, at(309), at(101)), LaneLoad::Stall::none);
+  EXPECT_EQ(policy_.stalled(0, at(311), at(101)), LaneLoad::Stall::first_byte);
+  const auto large = prompt(50, 40'000);
+  end(send(0, large, 311), large, 312, Outcome{});
+  EXPECT_EQ(policy_.stalled(0, at(320), at(101)), LaneLoad::Stall::none) << "it may still work on the large one";
+  EXPECT_EQ(policy_.stalled(0, at(900), at(101)), LaneLoad::Stall::first_byte);
+}
+
+TEST_F(Prefix, WhatIsNoPrompt_TellsNothingOfTheSizeOfCaches) {
+  lanes(1, {.kv_tokens = 20'000});
+  const auto fill = [&] {
+    for (unsigned seed = 0; seed < 40; ++seed) {
+      const auto shape = prompt(seed, 2000);
+      end(send(0, shape), shape, 1);
+    }
+    return policy_.index().held_units(0);
+  };
+  const auto before = fill();
+  for (int i = 0; i < 500; ++i) {
+    const auto shape = prompt(1, 0);
+    end(send(0, shape), shape, 1, {.complete = true, .prompt_tokens = 3000});
+  }
+  EXPECT_EQ(fill(), before);
+}
+
 TEST_F(Prefix, SizeOfACache_IsLearnedFromWhatTheEngineSaysOfIt) {
   lanes(1, {.kv_tokens = 20'000});
   unsigned seed = 0;

@@ -148,6 +148,76 @@ TEST(WaitOrder, OwnerWhoseInstancesAreBusy_DoesNotHideTheOthers) {
   EXPECT_EQ(order.next({}, [](std::uint64_t id) { return place_if(id > 500); }), 501U);
 }
 
+TEST(WaitOrder, KeyThatComesBack_IsNoNewcomer) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 100; ++id) order.add({.id = id, .owner = 7});
+  std::uint64_t next_id = 101;
+  order.add({.id = next_id++, .owner = 8});
+  std::size_t others = 0;
+  for (int turn = 0; turn < 40; ++turn) {
+    const auto id = *order.next({}, kAny);
+    order.take(id);
+    if (id <= 100) continue;
+    ++others;
+    order.add({.id = next_id++, .owner = 8});  // one request at a time, the next one at once
+  }
+  EXPECT_NEAR(static_cast<double>(others), 20, 1);
+}
+
+TEST(WaitOrder, TurnInVain_CostsNothing) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 9; ++id) order.add({.id = id, .owner = id <= 5 ? 7U : 8U});
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(order.next({}, kAny), 1U);
+    order.take(1);
+    order.put_back({.id = 1, .owner = 7});
+  }
+  EXPECT_EQ(drained(order), "1 6 2 7 3 8 4 9 5");
+
+  for (std::uint64_t id = 1; id <= 30; ++id) order.add({.id = id, .priority = Priority::interactive});
+  order.add({.id = 31, .priority = Priority::batch});
+  while (order.next({}, kAny) != 31U) order.take(*order.next({}, kAny));
+  order.take(31);
+  order.put_back({.id = 31, .priority = Priority::batch});
+  EXPECT_EQ(order.next({}, kAny), 31U) << "it is still owed its turn";
+}
+
+TEST(WaitOrder, TurnsThatNobodyWanted_AreNotOwedForEver) {
+  WaitOrder order;
+  for (std::uint64_t id = 1; id <= 50; ++id) order.add({.id = id, .priority = Priority::batch});
+  for (std::uint64_t id = 101; id <= 300; ++id) {
+    order.add({.id = id, .priority = Priority::interactive});
+    EXPECT_EQ(order.next({}, [](std::uint64_t which) { return place_if(which > 100); }), id);
+    order.take(id);
+  }
+  for (std::uint64_t id = 301; id <= 320; ++id) order.add({.id = id, .priority = Priority::interactive});
+  std::size_t batch = 0;
+  for (int turn = 0; turn < 10; ++turn) {
+    const auto id = *order.next({}, kAny);
+    batch += id <= 50 ? 1U : 0U;
+    order.take(id);
+  }
+  EXPECT_LE(batch, 3U);
+}
+
+TEST(WaitOrder, Displaced_IsWhoHasTheMostPlaces) {
+  WaitOrder order;
+  const auto fill = [&](std::uint64_t first, std::uint64_t last, Priority priority, std::uint64_t owner) {
+    for (auto id = first; id <= last; ++id) order.add({.id = id, .priority = priority, .owner = owner});
+  };
+  EXPECT_EQ(order.to_displace(Priority::interactive, 1), std::nullopt);
+  fill(1, 10, Priority::standard, 1);
+  fill(11, 16, Priority::standard, 2);
+  fill(17, 18, Priority::batch, 3);
+  EXPECT_EQ(order.to_displace(Priority::standard, 1), 18U) << "a lower class comes first";
+  order.remove(18);
+  EXPECT_EQ(order.to_displace(Priority::standard, 1), std::nullopt) << "batch keeps a tenth, and this key has the most";
+  EXPECT_EQ(order.to_displace(Priority::standard, 2), 10U);
+  EXPECT_EQ(order.to_displace(Priority::standard, 9), 10U);
+  EXPECT_EQ(order.to_displace(Priority::interactive, 1), 10U);
+  EXPECT_EQ(order.to_displace(Priority::batch, 3), std::nullopt);
+}
+
 TEST(Priority, Names_AreReadInAnyCase) {
   EXPECT_EQ(parse_priority("Batch"), Priority::batch);
   EXPECT_EQ(parse_priority("default"), Priority::standard);

@@ -30,7 +30,14 @@ void LaneLoad::sent(std::uint64_t id, const Burden& burden, TimePoint now) {
   tokens_ += added.tokens;
   ++active_;
   opaque_ += added.streams ? 0 : 1;
-  if (active_ == 1) last_change_ = std::max(last_change_, now);  // more work is no progress
+  largest_ = std::max(largest_, added.work);
+  if (active_ == 1) progressed(now);  // its silence begins here; more work is no progress
+}
+
+void LaneLoad::progressed(TimePoint now) {
+  last_progress_ = std::max(last_progress_, now);
+  largest_ = 0;
+  for (const auto& waiting : waiting_) largest_ = std::max(largest_, waiting.burden.work);
 }
 
 bool LaneLoad::take_out(std::uint64_t id, TimePoint now, bool measured) {
@@ -50,15 +57,12 @@ bool LaneLoad::take_out(std::uint64_t id, TimePoint now, bool measured) {
 }
 
 void LaneLoad::first_byte(std::uint64_t id, TimePoint now) {
-  if (spec_.serial) {
-    last_change_ = std::max(last_change_, now);
-    return;  // it is busy with this one until the end
-  }
+  if (spec_.serial) return;  // it is busy with this one until the end
   if (take_out(id, now, true)) ++decoding_;
-  last_change_ = std::max(last_change_, now);
+  progressed(now);
 }
 
-void LaneLoad::ended(std::uint64_t id, const Burden& burden, TimePoint now) {
+void LaneLoad::ended(std::uint64_t id, const Burden& burden, bool complete, TimePoint now) {
   // What was worked on until now, if anything, was this: the next one's time begins here.
   if (!waiting_.empty() && waiting_.front().id == id) last_begun_ = std::max(last_begun_, now);
   if (!take_out(id, now, false) && decoding_ > 0) --decoding_;
@@ -70,7 +74,7 @@ void LaneLoad::ended(std::uint64_t id, const Burden& burden, TimePoint now) {
     decoding_ = opaque_ = 0;
     waiting_.clear();
   }
-  last_change_ = std::max(last_change_, now);
+  if (complete) progressed(now);
 }
 
 /// Requests that do not stream tell nothing of their prompt's end: it is taken to be over when its time is.
@@ -95,21 +99,23 @@ double LaneLoad::queued_work(TimePoint now) {
   return std::max(0.0, work_ - done);
 }
 
+bool LaneLoad::stream_begun() const {
+  const auto streams = std::count_if(waiting_.begin(), waiting_.end(), [](const auto& w) { return w.burden.streams; });
+  return active_ - opaque_ > static_cast<std::uint64_t>(streams);
+}
+
 LaneLoad::Stall LaneLoad::stalled(TimePoint now, TimePoint heard) const {
-  // While something runs that shows nothing until it is done, silence means nothing.
-  if (active_ == 0 || opaque_ > 0 || spec_.serial) return Stall::none;
-  const TimePoint since = std::max(heard, last_change_);
-  const double silence = seconds_between(since, now);
+  if (active_ == 0 || spec_.serial) return Stall::none;
+  const double silence = seconds_between(std::max(heard, last_progress_), now);
   const double floor = std::chrono::duration<double>(kStallFloor).count();
-  if (decoding_ > 0 && speed_.piece_rate() > 0) {
+  if (stream_begun() && speed_.piece_rate() > 0) {
     // A prompt that is being computed may hold up the answers of others for as long as it takes.
-    const double usual = 1.0 / speed_.piece_rate() + work_ / speed_.prefill_rate();
+    const double usual = 1.0 / speed_.piece_rate() + std::max(work_, largest_) / speed_.prefill_rate();
     if (silence > std::max(floor, kStallFactor * usual)) return Stall::pieces;
   }
-  if (!waiting_.empty() && decoding_ == 0 && speed_.samples() > 0) {
-    const double expected = waiting_.front().burden.work / speed_.prefill_rate();
-    const double waited = std::min(silence, seconds_between(head_began(), now));
-    if (waited > std::max(floor, kStallFactor * expected)) return Stall::first_byte;
+  if (!waiting_.empty() && decoding_ == 0 && opaque_ == 0 && speed_.samples() > 0) {
+    // Those who gave up waiting count as well: whoever comes after them is no sign of life.
+    if (silence > std::max(floor, kStallFactor * largest_ / speed_.prefill_rate())) return Stall::first_byte;
   }
   return Stall::none;
 }

@@ -38,8 +38,8 @@ class LaneLoad {
   void sent(std::uint64_t id, const Burden& burden, TimePoint now);
   /// Its answer has begun. Nothing happens for one that is unknown, or that is known to have begun.
   void first_byte(std::uint64_t id, TimePoint now);
-  /// Ended, however it did. `begun`: first_byte was called, or would have been.
-  void ended(std::uint64_t id, const Burden& burden, TimePoint now);
+  /// Ended, however it did. `complete`: with the whole answer; else nothing is known of the instance's progress.
+  void ended(std::uint64_t id, const Burden& burden, bool complete, TimePoint now);
   void learn_stream(std::uint64_t pieces, Duration took) { speed_.streamed(pieces, took); }
   void learn_answer(Duration took) { speed_.answered(took); }
 
@@ -54,7 +54,8 @@ class LaneLoad {
   [[nodiscard]] const SpeedMeter& speed() const { return speed_; }
 
   enum class Stall : std::uint8_t { none, first_byte, pieces };
-  /// Its answers have stopped making progress, measured by its own past. `heard`: when bytes came from it last.
+  /// Its answers have stopped making progress, measured by its own past. `heard`: when bytes came from it last. While an
+  /// answer that does not stream is awaited, only streams that have begun are looked at: others may wait for its place.
   [[nodiscard]] Stall stalled(TimePoint now, TimePoint heard) const;
   static constexpr Duration kStallFloor = std::chrono::seconds(10);
   static constexpr double kStallFactor = 10;
@@ -67,13 +68,17 @@ class LaneLoad {
   };
   void advance(TimePoint now);
   bool take_out(std::uint64_t id, TimePoint now, bool measured);
+  void progressed(TimePoint now);
+  [[nodiscard]] bool stream_begun() const;
   [[nodiscard]] TimePoint head_began() const;
 
   LaneSpec spec_;
   SpeedMeter speed_;
   std::vector<Waiting> waiting_;  // in order of their coming
   TimePoint last_begun_{};        // when an answer began last
-  TimePoint last_change_{};
+  TimePoint last_progress_{};
+  double largest_ =
+      0;  // of the work that was there since then: what a silence may be due to, also when it was given up
   double work_ = 0, uncached_ = 0, tokens_ = 0;
   std::uint32_t decoding_ = 0, active_ = 0;
   std::uint32_t opaque_ = 0;  // of the active ones, those that do not stream

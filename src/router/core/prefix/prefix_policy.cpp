@@ -6,8 +6,9 @@
 namespace svc::router {
 namespace {
 
-constexpr double kUnitsWeight = 0.01;  // of a new prompt, in units_per_token_
-constexpr double kMostUnits = 1e18;    // of a cache, whatever an instance says of it
+constexpr double kUnitsWeight = 0.01;      // of a new prompt, in units_per_token_
+constexpr std::uint64_t kLeastUnits = 64;  // of it: else the template's own tokens would be most of it
+constexpr double kMostUnits = 1e18;        // of a cache, whatever an instance says of it
 constexpr std::uint64_t kEverything = 1ULL << 62U;
 constexpr double kResizeAbove = 0.05;  // a change of units_per_token_ that is worth new capacities
 
@@ -164,7 +165,7 @@ Appraisal PrefixPolicy::appraise_one(const PromptView& prompt, Lane lane, double
 
 LoadTicket PrefixPolicy::sent(Lane lane, const Appraisal& appraisal, bool streams, TimePoint now) {
   if (lane >= lanes_.size() || lanes_[lane].generation == 0) return {};
-  LoadTicket ticket{lane, lanes_[lane].generation, next_id_++, appraisal.burden, appraisal.wait};
+  LoadTicket ticket{lane, lanes_[lane].generation, next_id_++, appraisal.burden, appraisal.wait, now};
   ticket.burden.streams = streams;
   lanes_[lane].load.sent(ticket.id, ticket.burden, now);
   return ticket;
@@ -193,6 +194,9 @@ void PrefixPolicy::ended(const LoadTicket& ticket, const PromptShape& shape, std
     auto ratio = ratios_.find(std::string(model));
     if (ratio == ratios_.end() && ratios_.size() < kMostRatios) ratio = ratios_.try_emplace(std::string(model)).first;
     if (ratio != ratios_.end()) ratio->second.learn(shape, outcome.prompt_tokens);
+  }
+  // What is not read as a prompt here, documents to rank say, tells nothing of how text becomes tokens.
+  if (outcome.complete && outcome.prompt_tokens > 0 && shape.units >= kLeastUnits) {
     const double sample = static_cast<double>(shape.units) / static_cast<double>(outcome.prompt_tokens);
     const double before = units_per_token_;
     units_per_token_ += (std::clamp(sample, 0.5, 16.0) - units_per_token_) * kUnitsWeight;
@@ -206,7 +210,7 @@ void PrefixPolicy::ended(const LoadTicket& ticket, const PromptShape& shape, std
   }
   auto* state = live(ticket);
   if (state == nullptr) return;
-  state->load.ended(ticket.id, ticket.burden, now);
+  state->load.ended(ticket.id, ticket.burden, outcome.complete, now);
   if (ticket.stake) index_.settle(ticket.lane, shape, *ticket.stake, outcome.complete);
   if (!outcome.complete) return;
   if (outcome.cached_tokens) {

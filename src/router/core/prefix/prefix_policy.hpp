@@ -55,6 +55,7 @@ struct LoadTicket {
   std::uint64_t id = 0;
   Burden burden;
   double predicted_wait = 0;
+  TimePoint sent{};
   std::optional<PrefixIndex::Stake> stake{};  ///< cached() was called, and whether it is true is not known yet
 
   explicit operator bool() const { return generation != 0; }
