@@ -1,89 +1,27 @@
 #include "router/core/stream_tally.hpp"
 
-#include <optional>
-
 namespace svc::router {
 namespace {
 
 constexpr std::string_view kData = "data:";
+constexpr std::string_view kEvent = "event:";
 
-std::size_t skip_blanks(std::string_view text, std::size_t at) {
-  while (at < text.size() && (text[at] == ' ' || text[at] == '\t' || text[at] == '\n' || text[at] == '\r')) ++at;
-  return at;
-}
-
-/// Where the value of a key begins whose name (with its quotes) ends before `at`; npos when no colon follows.
-std::size_t value_after(std::string_view text, std::size_t at) {
-  at = skip_blanks(text, at);
-  if (at >= text.size() || text[at] != ':') return std::string_view::npos;
-  at = skip_blanks(text, at + 1);
-  return at < text.size() ? at : std::string_view::npos;
-}
-
-/// The object that begins at the front of `text`, or what is there of it. usage holds numbers, objects and plain words:
-/// braces inside of strings are not expected, and would only shorten what is read.
-std::string_view object_at_front(std::string_view text) {
-  std::size_t depth = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '{') ++depth;
-    if (text[i] == '}' && --depth == 0) return text.substr(0, i + 1);
-  }
-  return text;
-}
-
-std::optional<std::uint64_t> integer_of(std::string_view object, std::string_view quoted_name) {
-  const std::size_t name = object.find(quoted_name);
-  if (name == std::string_view::npos) return std::nullopt;
-  std::size_t at = value_after(object, name + quoted_name.size());
-  if (at == std::string_view::npos) return std::nullopt;
-  constexpr std::size_t kMaxDigits = 15;
-  const std::size_t first = at;
-  std::uint64_t value = 0;
-  for (; at < object.size() && object[at] >= '0' && object[at] <= '9'; ++at) {
-    if (at - first == kMaxDigits) return std::nullopt;
-    value = value * 10 + static_cast<std::uint64_t>(object[at] - '0');
-  }
-  if (at == first) return std::nullopt;
-  if (at < object.size() && (object[at] == '.' || object[at] == 'e' || object[at] == 'E')) return std::nullopt;
-  return value;
-}
-
-std::string_view data_of(std::string_view line) {
-  line.remove_prefix(kData.size());
+std::string_view value_of(std::string_view line, std::string_view field) {
+  line.remove_prefix(field.size());
   if (line.starts_with(' ')) line.remove_prefix(1);
   return line;
 }
 
-}  // namespace
-
-Usage find_usage(std::string_view text) {
-  // Inside of a JSON string the quotes would be escaped, so this can only be a key (or a value: no colon follows).
-  constexpr std::string_view kName = "\"usage\"";
-  constexpr int kMostCandidates = 8;  // an engine has one; more is somebody who wants to keep us busy
-  Usage usage;
-  int candidates = 0;
-  for (std::size_t name = text.rfind(kName); name != std::string_view::npos && ++candidates <= kMostCandidates;
-       name = name == 0 ? std::string_view::npos : text.rfind(kName, name - 1)) {
-    const std::size_t at = value_after(text, name + kName.size());
-    if (at == std::string_view::npos || text[at] != '{') continue;
-    const std::string_view object = object_at_front(text.substr(at));
-    const auto prompt = integer_of(object, "\"prompt_tokens\"");
-    const auto completion = integer_of(object, "\"completion_tokens\"");
-    if (!prompt && !completion) continue;
-    usage.prompt_tokens = prompt.value_or(0);
-    usage.completion_tokens = completion.value_or(0);
-    const auto cached = integer_of(object, "\"cached_tokens\"");
-    usage.cached_tokens = cached.value_or(0);
-    usage.cached_known = cached.has_value();
-    usage.known = true;
-    return usage;
-  }
-  return usage;
+/// Two bytes that tell events of chat completions, which are most: {"id"
+bool may_begin_with_type(std::string_view data) {
+  return data.size() > 2 && data[0] == '{' && (data[1] != '"' || data[2] == 't');
 }
+
+}  // namespace
 
 bool StreamTally::says_done(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
-  return line.starts_with(kData) && data_of(line) == "[DONE]";
+  return line.starts_with(kData) && value_of(line, kData) == "[DONE]";
 }
 
 void StreamTally::keep(std::string_view part) {
@@ -91,11 +29,9 @@ void StreamTally::keep(std::string_view part) {
     tail_ += part;
     return;
   }
-  if (!head_lost_) {
-    head_lost_ = true;
-    const std::string_view head = tail_.size() >= kData.size() ? std::string_view(tail_) : std::string_view{};
-    lost_head_is_data_ =
-        head.empty() ? (tail_ + std::string(part.substr(0, kData.size()))).starts_with(kData) : head.starts_with(kData);
+  if (head_.empty()) {
+    head_ = tail_.substr(0, kHeadBytes);
+    head_ += part.substr(0, kHeadBytes - head_.size());
   }
   if (part.size() >= kTailBytes) {
     tail_.assign(part.substr(part.size() - kTailBytes));
@@ -105,24 +41,53 @@ void StreamTally::keep(std::string_view part) {
   }
 }
 
-void StreamTally::take_line(std::string_view line, bool is_data) {
+void StreamTally::take_line(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
   if (line.empty()) {
-    if (event_has_data_) ++events_;
-    event_open_ = event_has_data_ = false;
+    if (event_has_data_ && !event_.preamble) ++events_;
+    event_open_ = event_has_data_ = event_named_ = false;
+    event_ = {};
     return;
   }
-  if (line.front() == ':' && !is_data) return;  // a comment
+  const std::string_view head = head_.empty() ? line : std::string_view(head_);
+  if (head.front() == ':') return;  // a comment
   event_open_ = true;
-  if (!is_data) return;
-  if (says_done(line)) {
-    done_ = true;
+  if (!head.starts_with(kData)) {
+    if (head.starts_with(kEvent)) {
+      const std::string_view name = value_of(head, kEvent);
+      event_ = stream_event(name);
+      event_named_ = !name.empty();
+    }
     return;
+  }
+  if (says_done(line)) {
+    begun_ = done_ = true;
+    return;
+  }
+  const std::string_view data = value_of(head, kData);
+  if (data.empty()) return;  // clients are not shown an event without data, and some servers send that as a comment
+  if (!event_named_) {
+    if (may_begin_with_type(data)) event_ = stream_event(type_at_front(data));
+    event_named_ = true;
   }
   event_has_data_ = true;
-  if (line.ends_with("}}")) {
-    if (const Usage found = find_usage(line); found.known) usage_ = found;
+  if (!event_.preamble) begun_ = true;
+  if (event_.last) done_ = true;
+  look_for_usage(line);
+}
+
+void StreamTally::look_for_usage(std::string_view line) {
+  switch (event_.usage) {
+    case StreamEvent::Usage::nowhere: return;
+    case StreamEvent::Usage::at_its_end:
+      if (!line.ends_with("}}")) return;
+      break;
+    case StreamEvent::Usage::anywhere: break;
   }
+  ToldUsage found = find_usage(line);
+  // What an answer is said to have before it began is no count of its tokens. If it is cut, its events are.
+  if (event_.preamble) found.completion.reset();
+  told_.merge(found);
 }
 
 void StreamTally::take(std::string_view content) {
@@ -140,19 +105,20 @@ void StreamTally::take(std::string_view content) {
     const std::string_view part = content.substr(0, end);
     content.remove_prefix(end + 1);
     if (tail_.empty()) {
-      take_line(part, part.starts_with(kData));
+      take_line(part);
       continue;
     }
     keep(part);
-    take_line(tail_, head_lost_ ? lost_head_is_data_ : tail_.starts_with(kData));
+    take_line(tail_);
     tail_.clear();
-    head_lost_ = false;
+    head_.clear();
   }
 }
 
 Usage StreamTally::usage() const {
-  Usage usage = kind_ == Kind::json ? find_usage(tail_) : usage_;
-  if (!usage.known && kind_ == Kind::event_stream) usage.completion_tokens = events_;
+  const ToldUsage told = kind_ == Kind::json ? find_usage(tail_) : told_;
+  Usage usage = told.sum();
+  if (!told.completion && kind_ == Kind::event_stream) usage.completion_tokens = events_;
   return usage;
 }
 

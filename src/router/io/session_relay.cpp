@@ -280,17 +280,19 @@ void ClientSession::note_piece(std::string_view content) {
     return;
   }
   x().tally.take(content);
-  if (x().event_stream) {
-    if (x().last_piece != TimePoint{}) {
-      x().series->between_chunks.observe(now() - x().last_piece);
-    } else {
-      // Engines send the head of a stream before they begin: only its first piece tells of the first token.
-      x().first_content = now();
-      prompt_done();
-      x().series->first_byte.observe(now() - x().began);
-    }
-    x().last_piece = now();
+  if (!x().event_stream || !x().tally.begun()) {
+    return;
   }
+  if (x().last_piece != TimePoint{}) {
+    x().series->between_chunks.observe(now() - x().last_piece);
+  } else {
+    // Engines send the head of a stream, and its preamble, before they begin: only its first piece tells of the first
+    // token.
+    x().first_content = now();
+    prompt_done();
+    x().series->first_byte.observe(now() - x().began);
+  }
+  x().last_piece = now();
 }
 
 }  // namespace svc::router

@@ -1,5 +1,5 @@
 // Tokens without a tokenizer: how many a prompt has, guessed from its bytes and put right, model by model, by what
-// engines say in `usage.prompt_tokens`. Pure, not thread-safe.
+// engines say in `usage`. Pure, not thread-safe.
 #pragma once
 
 #include <cstdint>
