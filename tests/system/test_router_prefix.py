@@ -188,6 +188,32 @@ class Prefix(RouterTest):
         self.assertEqual(len(logged["prefix"].split(".")), 9000 // 2048)
         self.assertIn("predicted_ttft_ms", logged)
 
+    def test_nothing_of_a_refused_prompt_is_in_the_next_request(self):
+        keys = [{"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest(), **fields}
+                for (name, key), fields in zip(KEYS.items(), ({}, {"models": ["other"]}))]
+        path = self.folder / "keys.json"
+        path.write_text(json.dumps({"keys": keys}))
+        router = self.balancer(self.start_sims(1), threads=1, api_keys_file=str(path), access_log="json",
+                               access_log_prefixes=True)
+        prompts = {"tools": [{"description": text(1, 3_000_000)}], "messages": [{"role": "user", "content": text(2, 9000)}]}
+        refused = (("nobody", "team-a", 404), ("n" * 600, "team-a", 404), (MODEL, "team-b", 403))
+        for number, (model, key, status) in enumerate(refused):
+            def ask(method, target, of, **more):
+                return router.call(method, target, headers=[("Authorization", "Bearer " + KEYS[of]),
+                                                            ("X-Request-Id", f"ask-{method}-{number}")], **more)
+            self.assertEqual(ask("POST", CHAT, key, json={"model": model, **prompts}).status, status)
+            ask("GET", "/docs", "team-a")
+            ask("PUT", "/docs", "team-a", body=b"[]")
+
+        def lines():
+            found = [json.loads(line) for line in router.log_text().splitlines() if '"request_id":"ask-' in line]
+            assert len(found) == 9, len(found)
+            return found
+        for line in wait_until(lines, 20, "the lines of the access log"):
+            self.assertNotIn("prefix", line)
+            self.assertEqual(line.get("matched_tokens", 0), 0)
+        self.assertEqual(self.metric(router, "infinilm_router_prefix_index_entries"), 0)
+
     # -- holding -------------------------------------------------------------------------------------------------------
     def order_of(self, router, sim, requests, headers=()):
         """The order in which the engine gets them: (name, body, headers) each, sent while it is busy with another."""

@@ -145,10 +145,11 @@ void ClientSession::take_own_answer(const OwnAnswer& answer) {
 bool ClientSession::choose_group(const RequestHead& head, std::string_view body) {
   const RouterSettings& settings = thread_.settings().settings;
   x().table = thread_.table();
+  FactsReader::Reading reading;
   if (settings.inspect_bodies && begins_object(body)) {
     const bool by_size = settings.cache_type_routing_threshold > 0 && thread_.table_has_cache_types();
     const bool prompt = x().table->looks_at_prompts();
-    thread_.facts_reader.read(body, {.text_bytes = by_size, .prompt = prompt}, x().facts);
+    reading = thread_.facts_reader.read(body, {.text_bytes = by_size, .prompt = prompt}, x().facts);
     if (x().facts.model.size() > kMostModelBytes) {
       refuse(FailureReason::model_not_found,
              "The model '" + x().facts.model.substr(0, 64) + "...' does not exist: no name is that long", "model");
@@ -180,14 +181,11 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
   }
   if (by_prefix()) {
     PromptState& prompt = prompt_state();
-    thread_.facts_reader.shape_prompt(x().table->served_name(x().model), settings.prefix.block_bytes, prompt.shape);
+    reading.shape_prompt(x().table->served_name(x().model), settings.prefix.block_bytes, prompt.shape);
     if (settings.access_log_prefixes) {
       append_prefix_text(prompt.prefix, prompt.shape);
     }
     prompt.shape.key_hash = x().facts.prompt_cache_key.empty() ? 0 : hash_key(x().facts.prompt_cache_key) | 1U;
-  }
-  if (x().table->looks_at_prompts()) {
-    thread_.facts_reader.release();
   }
   take_priority(head);
   PickContext& context = x().pick_context;
