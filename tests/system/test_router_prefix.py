@@ -188,6 +188,15 @@ class Prefix(RouterTest):
         self.assertEqual(len(logged["prefix"].split(".")), 9000 // 2048)
         self.assertIn("predicted_ttft_ms", logged)
 
+    def test_explain_knows_texts_of_models_that_nobody_states_and_of_aliases(self):
+        sims = self.start_sims(1)
+        router = self.balancer(sims, fields={"models": []}, learn_models=False, model_aliases={"short": MODEL})
+        prompt = text(1, 4000)
+        self.who(router, [{"role": "user", "content": prompt}])
+        for model in (MODEL, "short"):
+            said = router.get("/explain?" + urllib.parse.urlencode({"model": model, "prompt": prompt}))
+            self.assertGreater(said["candidates"][0]["matched_tokens"], 800, model)
+
     def test_nothing_of_a_refused_prompt_is_in_the_next_request(self):
         keys = [{"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest(), **fields}
                 for (name, key), fields in zip(KEYS.items(), ({}, {"models": ["other"]}))]
