@@ -186,6 +186,23 @@ TEST(PromptShape, Body_FieldThatComesTwice_TheLastCounts) {
   EXPECT_EQ(twice.end_hash, shape_of_body(R"({"messages":[{"role":"user","content":"yes"}]})").end_hash);
 }
 
+TEST(PromptShape, Body_ContentThatComesTwiceInAMessage_TheLastCounts) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"messages":[{"content":"no","role":"user","content":"yes"}]})",
+       R"({"messages":[{"role":"user","content":"yes"}]})"},
+      {R"({"messages":[{"role":"user","content":[{"text":"no"},{"image_url":"no"}],"content":"yes","content":"yes"}]})",
+       R"({"messages":[{"role":"user","content":"yes"}]})"},
+      {R"({"messages":[{"content":"a"},{"content":"no","tool_calls":[1],"content":null},{"content":"b"}]})",
+       R"({"messages":[{"content":"a"},{"tool_calls":[1]},{"content":"b"}]})"},
+      {R"({"input":[{"content":"no","arguments":"{}","content":"yes"}]})",
+       R"({"input":[{"arguments":"{}","content":"yes"}]})"},
+  };
+  for (const auto& [twice, once] : cases) {
+    EXPECT_EQ(shape_of_body(twice).end_hash, shape_of_body(once).end_hash) << twice;
+    EXPECT_EQ(shape_of_body(twice).units, shape_of_body(once).units) << twice;
+  }
+}
+
 TEST(PromptShape, Reading_OfNothing_IsTheEmptyPrompt) {
   auto shape = shape_of_body(R"({"prompt":"left over"})");
   FactsReader::Reading().shape_prompt("m", 256, shape);
