@@ -197,6 +197,19 @@ class Prefix(RouterTest):
             said = router.get("/explain?" + urllib.parse.urlencode({"model": model, "prompt": prompt}))
             self.assertGreater(said["candidates"][0]["matched_tokens"], 800, model)
 
+    def test_explain_tells_of_the_attempt_that_was_answered(self):
+        sims = self.start_sims(2)
+        router = self.balancer(sims, fields={"max_fails": 0}, hung_timeout=0, health_interval=0)
+        home = router.chat(text(1, 6000)).header("x-sim-name")
+        next(sim for sim in sims if sim.name == home).fault("status", status=503)
+        answer = router.chat(text(1, 6000), headers=[("X-Request-Id", "moved")])
+        self.assertEqual(answer.status, 200)
+        self.assertNotEqual(answer.header("x-sim-name"), home)
+        router.wait_idle()
+        said = router.get("/explain?request_id=moved")
+        self.assertEqual(said["upstream"], answer.header("x-sim-name"))
+        self.assertIsNotNone(said["first_byte_seconds"])
+
     def test_nothing_of_a_refused_prompt_is_in_the_next_request(self):
         keys = [{"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest(), **fields}
                 for (name, key), fields in zip(KEYS.items(), ({}, {"models": ["other"]}))]
