@@ -145,7 +145,7 @@ void add_security_and_logs(OptionTable& table, RouterSettings& c) {
       .number("access_log_sample", c.access_log_sample, 0.0, 1.0,
               "share of the requests that are logged; failed ones always")
       .flag("access_log_prefixes", c.access_log_prefixes,
-            "prefix_aware: log hashes of the beginning of each prompt, for `infinilm-bench replay`")
+            "log hashes of the beginning of each prompt and of its session, for `infinilm-bench replay`")
       .flag("expose_route", c.expose_route, "add X-Router-Upstream and X-Router-Attempts to answers")
       .duration("drain_timeout", c.drain_timeout, 0s, kDay, "on SIGTERM open requests get this long to finish");
 }

@@ -66,6 +66,15 @@ TEST(AccessLine, Text_NamesEverythingThatIsKnown) {
       "total_ms=1234.567 bytes_in=100 bytes_out=2000 prompt_tokens=7 completion_tokens=9 stream=true\n");
 }
 
+TEST(AccessLine, WhatReplaysNeed_StandsBeforeTheTimes) {
+  auto record = full_record();
+  record.prefix = "0a1b2c3d.4e5f6071";
+  record.session = 0xAB;
+  std::string line;
+  append_access_line(line, WallTime(0s), record, AccessLogForm::text);
+  EXPECT_NE(line.find(" prefix=0a1b2c3d.4e5f6071 session=ba00000000000000 ttft_ms="), std::string::npos) << line;
+}
+
 TEST(AccessLine, UnknownThings_AreLeftOut) {
   AccessRecord record;
   record.method = "GET";

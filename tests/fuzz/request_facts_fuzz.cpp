@@ -27,9 +27,9 @@ router::PromptShape shape_of(const std::string& body) {
   const std::string padded = body + std::string(FactsReader::kPadding, '"');
   RequestFacts facts;
   router::PromptShape shape;
-  reader.read(std::string_view(padded).substr(0, body.size()), router::FactsWanted{.prompt = true}, facts);
-  reader.shape_prompt("model", 16, shape);
-  reader.release();
+  const auto reading =
+      reader.read(std::string_view(padded).substr(0, body.size()), router::FactsWanted{.prompt = true}, facts);
+  reading.shape_prompt("model", 16, shape);
   return shape;
 }
 

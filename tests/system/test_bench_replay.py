@@ -106,6 +106,36 @@ class Replay(RouterTest):
             self.assertGreater(run["hit_share"], 0.3, "the log tells that the prompts begin alike")
             self.assertGreater(run["latency_s"]["mean"], run["ttft_s"]["mean"])
 
+    def test_the_log_of_a_router_with_another_method_tells_what_prefix_aware_would_bring(self):
+        sims = self.start_sims(4, "--kind", "vllm", "--prefill-us-per-token", 100, "--decode-us", 1000)
+        router = self.start_router(sims, config={"load_balancing_method": "round_robin", "access_log": "json",
+                                                 "access_log_prefixes": True, "health_interval": "24h",
+                                                 "hung_timeout": 0})
+        texts = [word * 1500 for word in ("one long ", "two long ", "three long ")]
+        names = ({"prompt_cache_key": "a", "user": "x"}, {"user": "b"}, {})
+        for turn in range(8):
+            for text, name in zip(texts, names):
+                answer = router.chat(text + str(turn), max_tokens=5, headers=[("X-Session-Id", "c")], **name)
+                self.assertEqual(answer.status, 200)
+        entries = wait_until(lambda: self.answered(router, 24), 20, "all lines")
+        sessions = [entry["session"] for entry in entries]
+        self.assertEqual(len(set(sessions)), 3, "the key, else the user, else the field")
+        self.assertEqual(len({entry["prefix"].split(".")[0] for entry in entries}), 3)
+        for entry in entries:
+            self.assertRegex(entry["session"], "^[0-9a-f]{16}$")
+            self.assertNotIn("matched_tokens", entry)
+        report = self.replay(router.log_path, "--policies", "round_robin,session,prefix_aware")
+        self.assertEqual((report["requests"], report["left_out"]), (24, 0))
+        by_turns, by_session, by_prefix = (run["hit_share"] for run in report["runs"])
+        self.assertGreater(by_prefix, 0.7)
+        self.assertGreater(by_session, 0.7)
+        self.assertLess(by_turns, by_prefix - 0.1)
+
+    def answered(self, router, count):
+        entries = [json.loads(line) for line in router.log_text().splitlines() if '"logger":"access"' in line]
+        assert len(entries) >= count, len(entries)
+        return entries
+
     def test_plain_and_packed_files_are_the_same(self):
         lines = gzip.decompress((TRACES / "azure.tr.gz").read_bytes()).decode().splitlines()[:500]
         text = "\n".join(["#trace some block=512 rows=499", *lines[1:]]) + "\n"

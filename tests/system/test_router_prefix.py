@@ -188,6 +188,54 @@ class Prefix(RouterTest):
         self.assertEqual(len(logged["prefix"].split(".")), 9000 // 2048)
         self.assertIn("predicted_ttft_ms", logged)
 
+    def test_explain_knows_texts_of_models_that_nobody_states_and_of_aliases(self):
+        sims = self.start_sims(1)
+        router = self.balancer(sims, fields={"models": []}, learn_models=False, model_aliases={"short": MODEL})
+        prompt = text(1, 4000)
+        self.who(router, [{"role": "user", "content": prompt}])
+        for model in (MODEL, "short"):
+            said = router.get("/explain?" + urllib.parse.urlencode({"model": model, "prompt": prompt}))
+            self.assertGreater(said["candidates"][0]["matched_tokens"], 800, model)
+
+    def test_explain_tells_of_the_attempt_that_was_answered(self):
+        sims = self.start_sims(2)
+        router = self.balancer(sims, fields={"max_fails": 0}, hung_timeout=0, health_interval=0)
+        home = router.chat(text(1, 6000)).header("x-sim-name")
+        next(sim for sim in sims if sim.name == home).fault("status", status=503)
+        answer = router.chat(text(1, 6000), headers=[("X-Request-Id", "moved")])
+        self.assertEqual(answer.status, 200)
+        self.assertNotEqual(answer.header("x-sim-name"), home)
+        router.wait_idle()
+        said = router.get("/explain?request_id=moved")
+        self.assertEqual(said["upstream"], answer.header("x-sim-name"))
+        self.assertIsNotNone(said["first_byte_seconds"])
+
+    def test_nothing_of_a_refused_prompt_is_in_the_next_request(self):
+        keys = [{"name": name, "sha256": hashlib.sha256(key.encode()).hexdigest(), **fields}
+                for (name, key), fields in zip(KEYS.items(), ({}, {"models": ["other"]}))]
+        path = self.folder / "keys.json"
+        path.write_text(json.dumps({"keys": keys}))
+        router = self.balancer(self.start_sims(1), threads=1, api_keys_file=str(path), access_log="json",
+                               access_log_prefixes=True)
+        prompts = {"tools": [{"description": text(1, 3_000_000)}], "messages": [{"role": "user", "content": text(2, 9000)}]}
+        refused = (("nobody", "team-a", 404), ("n" * 600, "team-a", 404), (MODEL, "team-b", 403))
+        for number, (model, key, status) in enumerate(refused):
+            def ask(method, target, of, **more):
+                return router.call(method, target, headers=[("Authorization", "Bearer " + KEYS[of]),
+                                                            ("X-Request-Id", f"ask-{method}-{number}")], **more)
+            self.assertEqual(ask("POST", CHAT, key, json={"model": model, **prompts}).status, status)
+            ask("GET", "/docs", "team-a")
+            ask("PUT", "/docs", "team-a", body=b"[]")
+
+        def lines():
+            found = [json.loads(line) for line in router.log_text().splitlines() if '"request_id":"ask-' in line]
+            assert len(found) == 9, len(found)
+            return found
+        for line in wait_until(lines, 20, "the lines of the access log"):
+            self.assertNotIn("prefix", line)
+            self.assertEqual(line.get("matched_tokens", 0), 0)
+        self.assertEqual(self.metric(router, "infinilm_router_prefix_index_entries"), 0)
+
     # -- holding -------------------------------------------------------------------------------------------------------
     def order_of(self, router, sim, requests, headers=()):
         """The order in which the engine gets them: (name, body, headers) each, sent while it is busy with another."""

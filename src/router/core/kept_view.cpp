@@ -48,7 +48,8 @@ void append_spec(std::string& out, const UpstreamSpec& spec) {
   append_number(out, "fail_timeout_ns", spec.fail_timeout.count());
   append_number(out, "max_concurrency", spec.max_concurrency);
   append_number(out, "kv_cache_tokens", static_cast<std::int64_t>(spec.kv_cache_tokens));
-  append_number(out, "prefill_rate", static_cast<std::int64_t>(spec.prefill_rate));
+  out += ",\"prefill_rate\":";
+  append_json_double(out, spec.prefill_rate);
   append_text(out, "cache_type", spec.cache_type);
   append_text(out, "incarnation", spec.incarnation);
   append_flag(out, "tls", spec.tls);

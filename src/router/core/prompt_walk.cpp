@@ -58,12 +58,18 @@ bool PromptWalk::read_messages(Value& value) {
 
 bool PromptWalk::read_message(Value& value, std::uint64_t& bytes) {
   std::uint64_t content_bytes = 0;
+  std::size_t content_begin = 0;  // among the parts
+  std::size_t content_end = 0;
   if (shape_) parts_.begin_message();
   const bool whole = fields(value, [&](std::string_view name, json_walk::Field& field) {
     Value found;
     if (name == "content") {
       content_bytes = 0;
-      return field.value().get(found) == simdjson::SUCCESS && read_content(found, content_bytes);
+      parts_.erase(content_begin, content_end);  // if it comes twice
+      content_begin = parts_.size();
+      const bool read = field.value().get(found) == simdjson::SUCCESS && read_content(found, content_bytes);
+      content_end = parts_.size();
+      return read;
     }
     // Calls of tools and what they gave: `tool_calls` in chats, `arguments` and `output` in items of the Responses API.
     const bool is_call = name == "tool_calls" || name == "arguments" || name == "output";

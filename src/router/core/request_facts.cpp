@@ -96,13 +96,14 @@ void RequestFacts::clear() {
 FactsReader::FactsReader() : parser_(std::make_unique<Parser>()) {}
 FactsReader::~FactsReader() = default;
 
-void FactsReader::read(std::string_view body, const FactsWanted& wanted, RequestFacts& facts) {
+FactsReader::Reading FactsReader::read(std::string_view body, const FactsWanted& wanted, RequestFacts& facts) {
   facts.clear();
   parts_.clear();
   if (body.starts_with("\xEF\xBB\xBF")) body.remove_prefix(3);
   const std::size_t first = body.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos || body[first] != '{') return;
+  if (first == std::string_view::npos || body[first] != '{') return {};
   facts.is_object = true;
+  Reading reading(*this);
 
   od::document document;
   od::object top;
@@ -115,11 +116,12 @@ void FactsReader::read(std::string_view body, const FactsWanted& wanted, Request
     const bool at_end = whole && document.current_location().error() == simdjson::OUT_OF_BOUNDS;
     facts.complete = at_end && !walk.unreadable();
   }
-  if (!wanted.prompt) release();
+  return wanted.prompt ? std::move(reading) : Reading();
 }
 
-void FactsReader::shape_prompt(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape) {
-  parts_.shape(seed, block_bytes, shape);
+void FactsReader::Reading::shape_prompt(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape) const {
+  shape.clear();
+  if (reader_ != nullptr) reader_->parts_.shape(seed, block_bytes, shape);
 }
 
 void FactsReader::release() {

@@ -28,7 +28,7 @@ struct RequestFacts {
 /// How far to look.
 struct FactsWanted {
   bool text_bytes = false;  ///< else it stays 0
-  bool prompt = false;      ///< for FactsReader::shape_prompt
+  bool prompt = false;      ///< for FactsReader::Reading
 };
 
 /// One per thread; keeps its parser's memory from call to call.
@@ -39,19 +39,34 @@ class FactsReader {
   FactsReader(const FactsReader&) = delete;
   FactsReader& operator=(const FactsReader&) = delete;
 
+  /// The prompt of a body that was read, which must still be there, and no other may have been read since. One that was
+  /// made of nothing has an empty prompt. With it go the views of the body, and memory for an unusually large one.
+  class Reading {
+   public:
+    Reading() = default;
+    /// `seed`: the model.
+    void shape_prompt(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape) const;
+
+   private:
+    friend FactsReader;
+    explicit Reading(FactsReader& reader) : reader_(&reader) {}
+    struct Release {
+      void operator()(FactsReader* reader) const { reader->release(); }
+    };
+    std::unique_ptr<FactsReader, Release> reader_;
+  };
+
   /// `body` must be followed by kPadding readable bytes. Never throws, never recurses: whatever the shape of the rest
   /// of the body, what could be read is in `facts` (an engine judges the body, not the router). Duplicate keys: the
-  /// last counts, as in the engines' own parsers; escaped key names count as what they spell.
-  void read(std::string_view body, const FactsWanted& wanted, RequestFacts& facts);
-
-  /// The shape of the prompt that the last read() found; it must have wanted it, and its body must still be there.
-  void shape_prompt(std::string_view seed, std::uint32_t block_bytes, PromptShape& shape);
-  /// The last body is gone; memory for an unusually large one is given back.
-  void release();
+  /// last counts, as in the engines' own parsers; escaped key names count as what they spell. Returns what has the prompt
+  /// if that was wanted.
+  Reading read(std::string_view body, const FactsWanted& wanted, RequestFacts& facts);
 
   static constexpr std::size_t kPadding = 64;
 
  private:
+  void release();
+
   struct Parser;
   std::unique_ptr<Parser> parser_;
   PromptParts parts_;  // views of the body, and of the parser's memory

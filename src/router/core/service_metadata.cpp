@@ -1,6 +1,8 @@
 #include "router/core/service_metadata.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "common/core/http_url.hpp"
@@ -9,6 +11,12 @@
 namespace svc::router {
 
 using nlohmann::json;
+
+namespace {
+
+constexpr double kMostRate = 1e9;  // more is no other start for what is learned
+
+}  // namespace
 
 std::string text_at(const json& object, const char* key) {
   const auto found = object.find(key);
@@ -32,6 +40,21 @@ std::optional<std::int64_t> whole_at(const json& object, const char* key, std::i
     return std::nullopt;
   }
   if (value < lo || value > hi) return std::nullopt;
+  return value;
+}
+
+std::optional<double> positive_at(const json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end()) return std::nullopt;
+  double value = 0;
+  if (found->is_string()) {
+    const std::string& digits = found->get_ref<const std::string&>();
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  } else if (found->is_number()) {
+    value = found->get<double>();
+  }
+  if (!(value > 0) || !std::isfinite(value)) return std::nullopt;
   return value;
 }
 
@@ -66,8 +89,7 @@ void take_metadata(UpstreamSpec& spec, const json& metadata) {
   if (spec.kv_cache_tokens == 0 && spec.cache_type == "static") {
     spec.kv_cache_tokens = static_cast<std::uint64_t>(whole_at(metadata, "max_cache_len", 1, many).value_or(0));
   }
-  spec.prefill_rate =
-      static_cast<double>(whole_at(metadata, "prefill_tokens_per_second", 1, 1'000'000'000).value_or(0));
+  spec.prefill_rate = std::min(positive_at(metadata, "prefill_tokens_per_second").value_or(0), kMostRate);
   const bool has_agent = metadata.contains("babysitter") || metadata.contains("parent_service");
   // An agent that says where its page is does so because it is not there, or not in plain HTTP.
   spec.agent_on_next_port = has_agent && text_at(metadata, "health_url").empty();

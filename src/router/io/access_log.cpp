@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "common/core/hex_text.hpp"
 #include "common/io/log.hpp"
 #include "common/io/log_line.hpp"
 
@@ -20,7 +21,7 @@ struct Packed {
   std::int64_t when_us;
   std::int64_t queue_ns, first_byte_ns, total_ns, predicted_ns;
   double matched_tokens, candidates;
-  std::uint64_t bytes_in, bytes_out, prompt_tokens, completion_tokens;
+  std::uint64_t session, bytes_in, bytes_out, prompt_tokens, completion_tokens;
   std::array<std::uint16_t, kTexts> lengths;
   std::int32_t status;
   std::uint32_t attempts;
@@ -53,6 +54,7 @@ AccessRecord unpack(std::string_view& in, WallTime& when) {
   record.predicted = Duration(packed.predicted_ns);
   record.matched_tokens = packed.matched_tokens;
   record.candidates = packed.candidates;
+  record.session = packed.session;
   record.bytes_in = packed.bytes_in;
   record.bytes_out = packed.bytes_out;
   record.prompt_tokens = packed.prompt_tokens;
@@ -110,6 +112,9 @@ void append_access_line(std::string& out, WallTime when, const AccessRecord& rec
     fields.emplace_back("candidates", static_cast<std::uint64_t>(record.candidates));
   }
   text("prefix", record.prefix);
+  std::string session;
+  if (record.session != 0) append_hex(session, record.session);
+  text("session", session);
   time("ttft_ms", record.first_byte);
   time("total_ms", record.total);
   fields.emplace_back("bytes_in", record.bytes_in);
@@ -158,6 +163,7 @@ void AccessLog::push(std::size_t lane_index, const AccessRecord& record) {
   packed.predicted_ns = record.predicted.count();
   packed.matched_tokens = record.matched_tokens;
   packed.candidates = record.candidates;
+  packed.session = record.session;
   packed.bytes_in = record.bytes_in;
   packed.bytes_out = record.bytes_out;
   packed.prompt_tokens = record.prompt_tokens;

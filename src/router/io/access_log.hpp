@@ -37,7 +37,8 @@ struct AccessRecord {
   double matched_tokens = -1, candidates = 0;  ///< of a choice by prefix: estimates; -1 = there was none
   Duration predicted{-1};                      ///< the same: time to the first byte
   std::string_view priority;
-  std::string_view prefix;  ///< hashes of the prompt's beginning, for replays
+  std::string_view prefix;    ///< hashes of the prompt's beginning, for replays
+  std::uint64_t session = 0;  ///< the same: hash of what the client calls its session; 0 = it does not
   bool stream = false;
 };
 

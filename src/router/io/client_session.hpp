@@ -5,7 +5,7 @@
 //   session_body      the rest of a request's body
 //   session_dispatch  checks, own pages, choice of model and upstream
 //   session_queue     waiting for a free instance
-//   session_prefix    choice by prompts and prefill outstanding; what the choice is told of the request's course
+//   session_prefix    prompt and session; choice by prompts and prefill outstanding; what that is told of the course
 //   session_attempt   connect, send, wait for the answer
 //   session_failover  what follows from a failure
 //   session_relay     the answer's head and body
@@ -128,6 +128,10 @@ class ClientSession final : public IoHandler, public Retirable, public UpstreamU
   [[nodiscard]] PickResult choose_upstream(double& seconds);  ///< `seconds`: of prefill, when it has to wait
   [[nodiscard]] std::function<WaitOrder::Place()> readiness();
   PromptState& prompt_state();
+  /// The shape of the request's prompt: for the choice, or for the access log.
+  void take_prompt(const FactsReader::Reading& reading);
+  [[nodiscard]] bool logs_prompts() const;
+  [[nodiscard]] std::uint64_t session_hash(const RequestHead& head) const;  ///< 0 = it names none
   [[nodiscard]] PrefixAsk prefix_ask();
   [[nodiscard]] double own_seconds();
   void take_priority(const RequestHead& head);

@@ -22,7 +22,8 @@
 
 namespace svc::router {
 
-/// What only requests of prefix_aware have: apart, so that the others cost no memory for it.
+/// What only requests have whose prompt is looked at, for prefix_aware or for the access log: apart, so that the others
+/// cost no memory for it.
 struct PromptState {
   PromptShape shape;
   LoadTicket load;             ///< of the present attempt
@@ -69,7 +70,7 @@ struct Exchange {
   bool panic_pick = false;
   unsigned attempts = 0;
   unsigned retries = 0;                 ///< those that count against max_retries
-  std::unique_ptr<PromptState> prompt;  ///< where the method looks at prompts
+  std::unique_ptr<PromptState> prompt;  ///< where prompts are looked at
   bool answer_whole = false;            ///< all of the present attempt's answer came
   WaitQueues::Ticket ticket;
   bool waiting = false;  ///< in the queue

@@ -78,9 +78,10 @@ class OwnPages {
   OwnAnswer explain(const OwnRequest& request, const ControlView& view) const;
   // own_pages_explain_prefix.cpp
   static OwnAnswer explain_sent(const std::string& request_id, const ControlView& view);
-  static std::vector<PrefixBook::Opinion> opinions(const Group& group, const PickContext& context,
-                                                   std::string_view prompt, std::string_view key,
-                                                   const ControlView& view);
+  /// `model`: as it is served, which is the group's name only where instances state their models.
+  static std::vector<PrefixBook::Opinion> opinions(const Group& group, std::string_view model,
+                                                   const PickContext& context, std::string_view prompt,
+                                                   std::string_view key, const ControlView& view);
   const std::vector<ModelEntry>& model_entries(const ControlView& view);
 
   /// Clients ask for the models often, and the objects lie in the metadata of every instance.

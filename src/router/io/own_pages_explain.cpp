@@ -67,7 +67,7 @@ OwnAnswer OwnPages::explain(const OwnRequest& request, const ControlView& view) 
     json["candidates"] = ordered_json::array();
     return json_answer(json);
   }
-  const auto all = opinions(*group, context, text("prompt"), text("key"), view);
+  const auto all = opinions(*group, view.table->served_name(model), context, text("prompt"), text("key"), view);
   PrefixScores scores;
   if (!all.empty()) {
     scores.take(all);

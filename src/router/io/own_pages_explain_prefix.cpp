@@ -44,19 +44,19 @@ OwnAnswer OwnPages::explain_sent(const std::string& request_id, const ControlVie
   return json_answer(json);
 }
 
-std::vector<PrefixBook::Opinion> OwnPages::opinions(const Group& group, const PickContext& context,
-                                                    std::string_view prompt, std::string_view key,
-                                                    const ControlView& view) {
+std::vector<PrefixBook::Opinion> OwnPages::opinions(const Group& group, std::string_view model,
+                                                    const PickContext& context, std::string_view prompt,
+                                                    std::string_view key, const ControlView& view) {
   if (view.prefix == nullptr || group.method != Method::prefix_aware) return {};
   PromptHasher hasher;
   PromptShape shape;
-  hasher.begin(group.model, view.table->settings().prefix.block_bytes, shape);
+  hasher.begin(model, view.table->settings().prefix.block_bytes, shape);
   hasher.begin_message("user", false);
   hasher.add_text(prompt);
   hasher.end_message();
   hasher.end();
   shape.key_hash = key.empty() ? 0 : hash_key(key) | 1U;
-  return view.prefix->opinions({&group, &view.table->settings(), &shape, group.model, context, true, {}, {}});
+  return view.prefix->opinions({&group, &view.table->settings(), &shape, model, context, true, {}, {}});
 }
 
 }  // namespace svc::router

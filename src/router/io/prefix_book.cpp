@@ -119,10 +119,12 @@ void PrefixBook::remember(const PrefixAsk& ask, const PrefixChoice& choice) {
 
 std::optional<PrefixDecision> PrefixBook::decision(std::string_view request_id) {
   const std::lock_guard guard(lock_);
+  const PrefixDecision* last = nullptr;  // a request that is sent again has one for each attempt
   for (const auto& decision : decisions_) {
-    if (decision.id != 0 && decision.request_id == request_id) return decision;
+    if (decision.id == 0 || decision.request_id != request_id) continue;
+    if (last == nullptr || decision.id > last->id) last = &decision;
   }
-  return std::nullopt;
+  return last != nullptr ? std::optional(*last) : std::nullopt;
 }
 
 PrefixChoice PrefixBook::outlook(PrefixAsk ask) {

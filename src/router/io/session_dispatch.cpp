@@ -145,10 +145,11 @@ void ClientSession::take_own_answer(const OwnAnswer& answer) {
 bool ClientSession::choose_group(const RequestHead& head, std::string_view body) {
   const RouterSettings& settings = thread_.settings().settings;
   x().table = thread_.table();
+  FactsReader::Reading reading;
   if (settings.inspect_bodies && begins_object(body)) {
     const bool by_size = settings.cache_type_routing_threshold > 0 && thread_.table_has_cache_types();
-    const bool prompt = x().table->looks_at_prompts();
-    thread_.facts_reader.read(body, {.text_bytes = by_size, .prompt = prompt}, x().facts);
+    const bool prompt = x().table->looks_at_prompts() || logs_prompts();
+    reading = thread_.facts_reader.read(body, {.text_bytes = by_size, .prompt = prompt}, x().facts);
     if (x().facts.model.size() > kMostModelBytes) {
       refuse(FailureReason::model_not_found,
              "The model '" + x().facts.model.substr(0, 64) + "...' does not exist: no name is that long", "model");
@@ -178,27 +179,16 @@ bool ClientSession::choose_group(const RequestHead& head, std::string_view body)
     }
     return false;
   }
-  if (by_prefix()) {
-    PromptState& prompt = prompt_state();
-    thread_.facts_reader.shape_prompt(x().table->served_name(x().model), settings.prefix.block_bytes, prompt.shape);
-    if (settings.access_log_prefixes) {
-      append_prefix_text(prompt.prefix, prompt.shape);
-    }
-    prompt.shape.key_hash = x().facts.prompt_cache_key.empty() ? 0 : hash_key(x().facts.prompt_cache_key) | 1U;
-  }
-  if (x().table->looks_at_prompts()) {
-    thread_.facts_reader.release();
+  if (by_prefix() || logs_prompts()) {
+    take_prompt(reading);
   }
   take_priority(head);
   PickContext& context = x().pick_context;
   context.text_bytes = x().facts.text_bytes;
-  if (x().group->method == Method::session) {
-    const auto header = head.field(settings.session_header);
-    const std::string_view key = !x().facts.prompt_cache_key.empty() ? std::string_view(x().facts.prompt_cache_key)
-                                 : !x().facts.user.empty()           ? std::string_view(x().facts.user)
-                                                                     : header;
-    context.session_hash = key.empty() ? 0 : hash_key(key) | 1U;
-  } else if (x().group->method == Method::ip_hash) {
+  if (x().group->method == Method::session || logs_prompts()) {
+    context.session_hash = session_hash(head);
+  }
+  if (x().group->method == Method::ip_hash) {
     context.client_hash = hash_key(client_text_);
   }
   return true;

@@ -144,7 +144,10 @@ void ClientSession::record_exchange() {
           std::chrono::duration_cast<Duration>(std::chrono::duration<double>(x().prompt->predicted_wait));
       record.matched_tokens = x().prompt->matched_tokens;
       record.candidates = static_cast<double>(x().prompt->candidates);
-      record.prefix = x().prompt->prefix;
+    }
+    if (logs_prompts()) {
+      record.prefix = x().prompt != nullptr ? std::string_view(x().prompt->prefix) : std::string_view();
+      record.session = x().pick_context.session_hash;
     }
     if (x().priority != Priority::standard) {
       record.priority = to_string(x().priority);

@@ -10,6 +10,31 @@ PromptState& ClientSession::prompt_state() {
   return *x().prompt;
 }
 
+bool ClientSession::logs_prompts() const {
+  const RouterSettings& settings = thread_.settings().settings;
+  return settings.access_log_prefixes && settings.access_log != "off";
+}
+
+void ClientSession::take_prompt(const FactsReader::Reading& reading) {
+  PromptState& prompt = prompt_state();
+  reading.shape_prompt(x().table->served_name(x().model), thread_.settings().settings.prefix.block_bytes, prompt.shape);
+  if (logs_prompts()) {
+    append_prefix_text(prompt.prefix, prompt.shape);
+  }
+  prompt.shape.key_hash = x().facts.prompt_cache_key.empty() ? 0 : hash_key(x().facts.prompt_cache_key) | 1U;
+}
+
+std::uint64_t ClientSession::session_hash(const RequestHead& head) const {
+  const RequestFacts& facts = x().facts;
+  std::string_view name = head.field(thread_.settings().settings.session_header);
+  if (!facts.prompt_cache_key.empty()) {
+    name = facts.prompt_cache_key;
+  } else if (!facts.user.empty()) {
+    name = facts.user;
+  }
+  return name.empty() ? 0 : hash_key(name) | 1U;
+}
+
 PrefixAsk ClientSession::prefix_ask() {
   PrefixAsk ask{x().group,        &x().table->settings(), &prompt_state().shape, x().table->served_name(x().model),
                 x().pick_context, x().facts.stream};

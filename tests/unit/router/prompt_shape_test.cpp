@@ -17,9 +17,8 @@ PromptShape shape_of_body(const std::string& body, std::string_view model = "m")
   const std::string padded = body + std::string(FactsReader::kPadding, '}');
   RequestFacts facts;
   PromptShape shape;
-  reader.read(std::string_view(padded).substr(0, body.size()), {.prompt = true}, facts);
-  reader.shape_prompt(model, 256, shape);
-  reader.release();
+  const auto reading = reader.read(std::string_view(padded).substr(0, body.size()), {.prompt = true}, facts);
+  reading.shape_prompt(model, 256, shape);
   return shape;
 }
 
@@ -185,6 +184,45 @@ TEST(PromptShape, Body_FieldThatComesTwice_TheLastCounts) {
   const auto twice = shape_of_body(R"({"messages":[{"role":"user","content":"no"}],
       "messages":[{"role":"user","content":"yes"}]})");
   EXPECT_EQ(twice.end_hash, shape_of_body(R"({"messages":[{"role":"user","content":"yes"}]})").end_hash);
+}
+
+TEST(PromptShape, Body_ContentThatComesTwiceInAMessage_TheLastCounts) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"messages":[{"content":"no","role":"user","content":"yes"}]})",
+       R"({"messages":[{"role":"user","content":"yes"}]})"},
+      {R"({"messages":[{"role":"user","content":[{"text":"no"},{"image_url":"no"}],"content":"yes","content":"yes"}]})",
+       R"({"messages":[{"role":"user","content":"yes"}]})"},
+      {R"({"messages":[{"content":"a"},{"content":"no","tool_calls":[1],"content":null},{"content":"b"}]})",
+       R"({"messages":[{"content":"a"},{"tool_calls":[1]},{"content":"b"}]})"},
+      {R"({"input":[{"content":"no","arguments":"{}","content":"yes"}]})",
+       R"({"input":[{"arguments":"{}","content":"yes"}]})"},
+  };
+  for (const auto& [twice, once] : cases) {
+    EXPECT_EQ(shape_of_body(twice).end_hash, shape_of_body(once).end_hash) << twice;
+    EXPECT_EQ(shape_of_body(twice).units, shape_of_body(once).units) << twice;
+  }
+}
+
+TEST(PromptShape, Reading_OfNothing_IsTheEmptyPrompt) {
+  auto shape = shape_of_body(R"({"prompt":"left over"})");
+  FactsReader::Reading().shape_prompt("m", 256, shape);
+  EXPECT_EQ(shape.units, 0U);
+  EXPECT_EQ(shape.end_hash, 0U);
+  EXPECT_TRUE(shape.blocks.empty());
+}
+
+TEST(PromptShape, Reading_OfWhatIsNoObjectOrWasNotAskedFor_HasNothingOfTheBodyBefore) {
+  FactsReader reader;
+  RequestFacts facts;
+  PromptShape shape;
+  const std::string prompt = R"({"prompt":"of somebody else"})" + std::string(FactsReader::kPadding, ' ');
+  const std::string none = "[1]" + std::string(FactsReader::kPadding, ' ');
+  for (const bool asked : {true, false}) {
+    reader.read(prompt, {.prompt = true}, facts);
+    const auto reading = reader.read(asked ? none : prompt, {.prompt = asked}, facts);
+    reading.shape_prompt("m", 256, shape);
+    EXPECT_EQ(shape.end_hash, 0U) << asked;
+  }
 }
 
 TEST(TokenRatio, Guess_FollowsTheScript) {

@@ -153,6 +153,21 @@ TEST(ServiceRecord, OddTuning_IsPassedOver) {
   EXPECT_EQ(read(R"({"fail_timeout":2.5})").fail_timeout, 2500ms);
 }
 
+TEST(ServiceRecord, PrefillRate_AnyFiniteNumberAboveZero) {
+  const auto rate = [](const std::string& value) {
+    return read((R"({"metadata":{"prefill_tokens_per_second":)" + value + "}}").c_str()).prefill_rate;
+  };
+  EXPECT_EQ(rate("8000"), 8000);
+  EXPECT_EQ(rate("8123.5"), 8123.5);
+  EXPECT_EQ(rate("\"8123.5\""), 8123.5);
+  EXPECT_EQ(rate("0.25"), 0.25);
+  EXPECT_EQ(rate("1e300"), 1e9);
+  for (const char* value : {"0", "-1.5", "null", "true", "[1]", "\"\"", "\"fast\"", "\"inf\"", "\"nan\"", "\"1e999\"",
+                            "\"8 \"", "\"-8\""}) {
+    EXPECT_EQ(rate(value), 0) << value;
+  }
+}
+
 TEST(ServiceRecord, Unusable) {
   EXPECT_EQ(refusal(R"({"name":null})"), "'name' must not be empty");
   EXPECT_EQ(refusal(R"({"port":0})"), "service 'gpu1-server' has no usable port");
@@ -206,7 +221,7 @@ TEST(KeptView, RoundTrip) {
   view.saved_at_us = 1'800'000'000'123'456;
   auto rich = read(R"({"weight":7,"backup":true,"generation":4,"models":["a\"b\u0001","c"],"is_healthy":false,
     "url":"https://g:1","metadata":{"cache_type":"static","max_concurrency":8,"babysitter":"x",
-    "models_list":[{"id":"é"}]}})");
+    "prefill_tokens_per_second":8123.5,"models_list":[{"id":"é"}]}})");
   view.specs = {read("{}"), rich, read(R"({"name":"","name":"two words/é"})")};
   const auto again = decode_view(encode_view(view));
   ASSERT_TRUE(again.has_value()) << again.error().to_string();

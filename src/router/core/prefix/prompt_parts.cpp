@@ -23,6 +23,11 @@ void PromptParts::restart(Field field) {
   list_->clear();
 }
 
+void PromptParts::erase(std::size_t begin, std::size_t end) {
+  const auto first = list_->begin();
+  list_->erase(first + static_cast<std::ptrdiff_t>(begin), first + static_cast<std::ptrdiff_t>(end));
+}
+
 void PromptParts::set_role(std::string_view role) {
   for (auto part = list_->rbegin(); part != list_->rend(); ++part) {
     if (part->kind != Kind::message) continue;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -26,6 +27,10 @@ class PromptParts {
   void clear();
   /// What was collected of the field so far is void, and what comes now is part of it.
   void restart(Field field);
+
+  /// Parts of the field that is being read, and what was collected as some of them, which is void.
+  [[nodiscard]] std::size_t size() const { return list_->size(); }
+  void erase(std::size_t begin, std::size_t end);
 
   void begin_message(std::string_view role = {}) { list_->push_back({Kind::message, role}); }
   void set_role(std::string_view role);
