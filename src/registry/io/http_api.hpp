@@ -66,8 +66,9 @@ class HttpApi {
   Answer get_service(const HttpRequest& request);
   Answer put_service(const HttpRequest& request);
   Answer delete_service(const HttpRequest& request);
-  Answer get_service_health(const HttpRequest& request);
+  // lease_api.cpp
   Answer post_heartbeat(const HttpRequest& request);
+  Answer get_service_health(const HttpRequest& request);
 
   asio::awaitable<void> wait_for_change(const HttpRequest& request, Revision since, Duration limit);
   HttpResponse watch_answer(const ListRequest& list, Revision since, bool known_since);
