@@ -197,11 +197,19 @@ class Ownership(SystemTest):
                          (409, f"Service 'n' has been registered by someone else since: its generation is {second}, "
                                f"not {first}"))
         self.assertEqual(registry.heartbeat("n", {"generation": second}).json()["generation"], second)
+        for method, path, body in (("PUT", "/services/n", {"generation": first, "status": "stopped"}),
+                                   ("POST", "/services", service("n", port=1000, generation=first)),
+                                   ("DELETE", f"/services/n?generation={first}", None)):
+            self.assertEqual(registry.call(method, path, json=body).status, 409, method)
+        self.assertEqual(registry.call("DELETE", "/services/n?generation=x").status, 400)
         now = registry.service("n")
         self.assertEqual((now["port"], now["status"]), (2000, "running"))
+        self.assertIn('heartbeats_total{outcome="refused"} 1\n', registry.call("GET", "/metrics").text)
+        self.assertIn("infinilm_registry_name_conflicts_total 2\n", registry.call("GET", "/metrics").text)
         registry.restart()  # generations survive
         self.assertEqual(registry.heartbeat("n", {"generation": first}).status, 409)
         self.assertEqual(registry.heartbeat("n", {"generation": second}).status, 200)
+        self.assertEqual(registry.call("DELETE", f"/services/n?generation={second}").status, 200)
 
     def test_R13_an_earlier_owner_is_fenced_though_the_registry_lost_its_store(self):
         """R13: without a store, or after its loss, generations do not begin again."""

@@ -53,16 +53,22 @@ std::optional<Error> RegistryState::refuse_metadata(const wire::ServiceSpec& spe
                         std::to_string(settings_.max_metadata_total_bytes) + " (max_metadata_total_bytes)");
 }
 
-Result<Change> RegistryState::plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight) {
+Result<Change> RegistryState::plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight, Owner owner) {
   observe(now);
   Change change;
   change.cause = Change::Cause::registered;
   change.service.generation = generation_ + 1;
   const Node* const present = find_node(spec.name);
   if (present != nullptr) {
-    if (lease_alive(*present, now) && !same_address(present->stored.spec, spec)) {
+    const bool is_owner = owner && *owner == present->stored.generation;
+    if (!is_owner && lease_alive(*present, now) && !same_address(present->stored.spec, spec)) {
       change.name_conflict = true;
       change.previous_address = address_of(present->stored.spec);
+    }
+    // From the present address it may be another generation: of a registration whose answer was lost.
+    if (change.name_conflict && owner) {
+      ++name_conflicts_;
+      return taken_since(spec.name, present->stored.generation, *owner);
     }
     if (change.name_conflict && settings_.on_name_conflict == NameConflictPolicy::reject) {
       ++name_conflicts_;
@@ -85,6 +91,9 @@ Result<Change> RegistryState::plan_update(std::string_view name, const wire::Ser
   observe(now);
   const Node* const node = find_node(name);
   if (node == nullptr) return no_such_service(name);
+  if (patch.generation && *patch.generation != node->stored.generation) {
+    return taken_since(name, node->stored.generation, *patch.generation);
+  }
   Change change;
   change.cause = Change::Cause::updated;
   change.service = StoredService{wire::patched(node->stored.spec, patch), node->stored.generation};
@@ -92,10 +101,11 @@ Result<Change> RegistryState::plan_update(std::string_view name, const wire::Ser
   return change;
 }
 
-Result<Change> RegistryState::plan_remove(std::string_view name, TimePoint now) {
+Result<Change> RegistryState::plan_remove(std::string_view name, TimePoint now, Owner owner) {
   observe(now);
   const Node* const node = find_node(name);
   if (node == nullptr) return no_such_service(name);
+  if (owner && *owner != node->stored.generation) return taken_since(name, node->stored.generation, *owner);
   Change change;
   change.kind = Change::Kind::remove;
   change.cause = Change::Cause::unregistered;

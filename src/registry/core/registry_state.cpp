@@ -138,9 +138,7 @@ Result<HeartbeatAck> RegistryState::heartbeat(std::string_view name, std::option
   Node* const node = find_node(name);
   if (node == nullptr) return no_such_service(name);
   if (generation && *generation != node->stored.generation) {
-    return conflict("Service '" + std::string(name) +
-                    "' has been registered by someone else since: its generation is " +
-                    std::to_string(node->stored.generation) + ", not " + std::to_string(*generation));
+    return taken_since(name, node->stored.generation, *generation);
   }
   renew(*node, now, wall_now, events);
   return HeartbeatAck{lease_remaining(*node, now), log_.revision(), node->stored.generation};

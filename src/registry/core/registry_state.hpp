@@ -75,6 +75,9 @@ struct Change {
   bool renews_lease = true;
 };
 
+/// The registration that whoever asks takes for the present one; nullopt: it did not say, and is believed.
+using Owner = std::optional<std::uint64_t>;
+
 /// What the changes that are being stored just now will add.
 struct InFlight {
   std::size_t new_names = 0;
@@ -122,12 +125,14 @@ class RegistryState {
   void reconfigure(const StateSettings& settings);
 
   // -- durable changes ------------------------------------------------------------------------------------------------
-  /// Errors: limit_exceeded (max_services, max_metadata_total_bytes), conflict (name held, policy reject).
-  Result<Change> plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight = {});
-  /// Errors: not_found, limit_exceeded (max_metadata_total_bytes).
+  /// Errors: limit_exceeded (max_services, max_metadata_total_bytes), conflict (a live registration of another address
+  /// holds the name, and the policy is reject or `owner` was replaced by it).
+  Result<Change> plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight = {}, Owner owner = {});
+  /// Errors: not_found, conflict (another generation), limit_exceeded (max_metadata_total_bytes).
   Result<Change> plan_update(std::string_view name, const wire::ServicePatch& patch, TimePoint now,
                              InFlight in_flight = {});
-  Result<Change> plan_remove(std::string_view name, TimePoint now);
+  /// Errors: not_found, conflict (another generation).
+  Result<Change> plan_remove(std::string_view name, TimePoint now, Owner owner = {});
   /// Services to remove in this sweep: stale for longer than their removal time-out, at most the guard's share of the
   /// fleet (random choice: `random` returns uniform 64-bit values), none while removal is on hold.
   std::vector<Change> plan_sweep(TimePoint now, const std::function<std::uint64_t()>& random);

@@ -87,7 +87,8 @@ HttpResponse HttpApi::refusal(const Error& error) const {
 
 HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
   observe();
-  auto spec = wire::parse_registration(request.body, wall_now());
+  Owner owner;
+  auto spec = wire::parse_registration(request.body, wall_now(), &owner);
   if (!spec) {
     co_return refusal(spec.error());
   }
@@ -98,19 +99,17 @@ HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
     co_return refusal(admitted.error());
   }
   const std::string name = spec->name;
-  const ChangeWriter::Plan plan = [&spec](RegistryState& state, TimePoint now, InFlight in_flight) {
-    return state.plan_register(*std::move(spec), now, in_flight);
+  const ChangeWriter::Plan plan = [&spec, owner](RegistryState& state, TimePoint now, InFlight in_flight) {
+    return state.plan_register(*std::move(spec), now, in_flight, owner);
   };
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
     if (change.error().code == Errc::conflict) {
-      parts_.metrics.name_conflicts.add();
       log_.warn("registration of a live name refused", {{"name", name}, {"client", request.peer}});
     }
     co_return refusal(change.error());
   }
   if (change->name_conflict) {
-    parts_.metrics.name_conflicts.add();
     log_.warn("a live name was taken over from another address",
               {{"name", name}, {"client", request.peer}, {"previous_address", change->previous_address}});
   }
@@ -162,8 +161,12 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
 HttpApi::Answer HttpApi::delete_service(const HttpRequest& request) {
   observe();
   const auto& name = request.params[0];
+  const auto owner = parse_generation(request.query);
+  if (!owner) {
+    co_return refusal(owner.error());
+  }
   const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight) {
-    return state.plan_remove(name, now);
+    return state.plan_remove(name, now, *owner);
   };
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {

@@ -25,6 +25,9 @@ HttpApi::Answer HttpApi::post_heartbeat(const HttpRequest& request) {
     }
     const auto changed = co_await change_status(name, *heartbeat.status, heartbeat.generation);
     if (!changed) {
+      if (changed.error().code == Errc::conflict || changed.error().code == Errc::not_found) {
+        parts_.metrics.heartbeats_unknown.add();
+      }
       co_return refusal(changed.error());
     }
   }
@@ -52,12 +55,8 @@ asio::awaitable<Result<void>> HttpApi::change_status(std::string name, std::stri
                                                      std::optional<std::uint64_t> generation) {
   wire::ServicePatch patch;
   patch.status = std::move(status);
-  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight in_flight) -> Result<Change> {
-    const auto* entry = state.find(name);
-    if (entry && generation && *generation != entry->stored.generation) {
-      std::vector<Event> none;
-      return state.heartbeat(name, generation, now, wall_now(), none).error();
-    }
+  patch.generation = generation;
+  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight in_flight) {
     return state.plan_update(name, patch, now, in_flight);
   };
   const auto change = co_await parts_.writer.run(name, plan);

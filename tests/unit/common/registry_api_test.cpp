@@ -295,5 +295,21 @@ TEST(ParseHeartbeat, UsableParts_AreReadAndTheRestIgnored) {
   }
 }
 
+TEST(Generation, OfARegistrationAndAnUpdate_IsReadAndNotKept) {
+  std::optional<std::uint64_t> generation;
+  const auto spec = parse_registration(with("generation", "1000001"), kNow, &generation);
+  ASSERT_TRUE(spec.has_value());
+  EXPECT_EQ(generation, 1'000'001U);
+  EXPECT_EQ(*spec, *parse_registration(minimal().dump(), kNow, &generation));
+  EXPECT_EQ(generation, std::nullopt);
+  const auto patch = parse_update(R"({"generation":7})");
+  ASSERT_TRUE(patch.has_value());
+  EXPECT_EQ(patch->generation, 7U);
+  EXPECT_TRUE(patch->empty());
+  for (const auto* bad : {R"("7")", "-7", "7.5", "[]"}) {
+    EXPECT_EQ(parse_update(std::string(R"({"generation":)") + bad + "}").error().code, Errc::invalid_argument) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace svc::wire
