@@ -71,7 +71,9 @@ class Run {
     if (!registration) {
       const bool known = state_.find(called) != nullptr;
       auto change = state_.plan_update(called, commands_.patch(), now_);
-      require(change.has_value() == known, "only what is registered can be updated");
+      const bool held = change.has_error() && change.error().code == Errc::conflict;
+      require(change.has_value() == (known && !held), "only what is registered can be updated");
+      require(!held || settings_.on_name_conflict == NameConflictPolicy::reject, "who holds a name may be replaced");
       if (change) in_flight_.emplace(called, *std::move(change));
       return;
     }

@@ -180,6 +180,12 @@ class Ownership(SystemTest):
         self.assertEqual(registry.service("n")["port"], 1000)
         self.assertEqual(registry.register("n", port=1000, weight=2)["service"]["weight"], 2)  # its owner may
         self.assertEqual(registry.get("/stats")["name_conflicts"], 1)
+        held = registry.service("n")["generation"]
+        self.assertEqual(registry.call("PUT", "/services/n", json={"port": 2000}).status, 409)
+        self.assertEqual(registry.get("/stats")["name_conflicts"], 2)
+        moved = registry.call("PUT", "/services/n", json={"port": 1001, "generation": held})
+        self.assertEqual(moved.status, 200)
+        self.assertGreater(moved.json()["service"]["generation"], held)
         wait_until(lambda: registry.call("POST", "/services", json=service("n", port=2000)).status == 201, 4,
                    "the take-over after the lease")
 

@@ -33,6 +33,12 @@ bool probed_differently(const ServiceEntry& before, const wire::ServiceSpec& aft
          before.facts.health_url != health_url_after;
 }
 
+Error held(const std::string& name, const std::string& by, Duration remaining) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(remaining);
+  return conflict("Service '" + name + "' is already registered by " + by +
+                  "; unregister it first or wait until its lease ends in " + std::to_string(seconds.count()) + " s");
+}
+
 }  // namespace
 
 std::size_t metadata_bytes_of(const wire::ServiceSpec& spec) {
@@ -72,10 +78,7 @@ Result<Change> RegistryState::plan_register(wire::ServiceSpec spec, TimePoint no
     }
     if (change.name_conflict && settings_.on_name_conflict == NameConflictPolicy::reject) {
       ++name_conflicts_;
-      const auto seconds = std::chrono::ceil<std::chrono::seconds>(lease_remaining(*present, now));
-      return conflict("Service '" + spec.name + "' is already registered by " + change.previous_address +
-                      "; unregister it first or wait until its lease ends in " + std::to_string(seconds.count()) +
-                      " s");
+      return held(spec.name, change.previous_address, lease_remaining(*present, now));
     }
   } else if (size() + in_flight.new_names >= settings_.max_services) {
     return limit_exceeded("The registry is full: " + std::to_string(size() + in_flight.new_names) +
@@ -97,6 +100,18 @@ Result<Change> RegistryState::plan_update(std::string_view name, const wire::Ser
   Change change;
   change.cause = Change::Cause::updated;
   change.service = StoredService{wire::patched(node->stored.spec, patch), node->stored.generation};
+  if (!same_address(node->stored.spec, change.service.spec)) {
+    // As a registration from there would be: whoever was there before is not the owner any more.
+    change.service.generation = generation_ + 1;
+    if (!patch.generation && lease_alive(*node, now)) {
+      change.name_conflict = true;
+      change.previous_address = address_of(node->stored.spec);
+    }
+    if (change.name_conflict && settings_.on_name_conflict == NameConflictPolicy::reject) {
+      ++name_conflicts_;
+      return held(node->stored.spec.name, change.previous_address, lease_remaining(*node, now));
+    }
+  }
   if (auto refusal = refuse_metadata(change.service.spec, node, in_flight)) return *std::move(refusal);
   return change;
 }

@@ -59,7 +59,7 @@ struct StateSettings {
 /// What the store keeps of a service.
 struct StoredService {
   wire::ServiceSpec spec;
-  std::uint64_t generation = 0;  ///< raised by every registration of the name; fences earlier owners
+  std::uint64_t generation = 0;  ///< raised by every registration of the name, and by an update of its address
 
   bool operator==(const StoredService&) const = default;
 };
@@ -128,7 +128,8 @@ class RegistryState {
   /// Errors: limit_exceeded (max_services, max_metadata_total_bytes), conflict (a live registration of another address
   /// holds the name, and the policy is reject or `owner` was replaced by it).
   Result<Change> plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight = {}, Owner owner = {});
-  /// Errors: not_found, conflict (another generation), limit_exceeded (max_metadata_total_bytes).
+  /// Another host or port than that of a live registration is a conflict of names, unless the patch names the generation.
+  /// Errors: not_found, conflict (another generation; policy reject), limit_exceeded (max_metadata_total_bytes).
   Result<Change> plan_update(std::string_view name, const wire::ServicePatch& patch, TimePoint now,
                              InFlight in_flight = {});
   /// Errors: not_found, conflict (another generation).

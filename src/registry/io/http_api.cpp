@@ -109,15 +109,20 @@ HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
     }
     co_return refusal(change.error());
   }
-  if (change->name_conflict) {
-    log_.warn("a live name was taken over from another address",
-              {{"name", name}, {"client", request.peer}, {"previous_address", change->previous_address}});
-  }
+  note_conflict(request, *change);
   const auto* entry = parts_.state.find(name);
   if (!entry) {
     co_return refusal(no_such_service(name));  // unregistered by somebody else in the meantime
   }
   co_return answer(service_message_json(context(), "Service '" + name + "' registered successfully", *entry), 201);
+}
+
+void HttpApi::note_conflict(const HttpRequest& request, const Change& change) {
+  if (change.name_conflict) {
+    log_.warn(
+        "a live name was taken over from another address",
+        {{"name", change.service.spec.name}, {"client", request.peer}, {"previous_address", change.previous_address}});
+  }
 }
 
 HttpApi::Answer HttpApi::get_service(const HttpRequest& request) {
@@ -149,8 +154,12 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
   };
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
+    if (change.error().code == Errc::conflict) {
+      log_.warn("update refused", {{"name", name}, {"client", request.peer}, {"reason", change.error().message}});
+    }
     co_return refusal(change.error());
   }
+  note_conflict(request, *change);
   entry = parts_.state.find(name);
   if (!entry) {
     co_return refusal(no_such_service(name));

@@ -81,6 +81,7 @@ class HttpApi {
   bool warming() const;
   HttpResponse answer(std::string body, int status = 200) const;
   HttpResponse refusal(const Error& error) const;
+  void note_conflict(const HttpRequest& request, const Change& change);
   HttpResponse stamped(HttpResponse response) const;
 
   ApiParts parts_;

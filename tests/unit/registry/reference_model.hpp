@@ -39,8 +39,10 @@ class ReferenceModel {
     services[stored.spec.name] = fresh;
     return {"registered:" + stored.spec.name};
   }
-  std::vector<std::string> put_update(const wire::ServiceSpec& spec, TimePoint now) {
+  std::vector<std::string> put_update(const StoredService& stored, TimePoint now) {
     see(now);
+    const auto& spec = stored.spec;
+    generation = std::max(generation, stored.generation);
     std::vector<std::string> events;
     ModelService& service = services.at(spec.name);
     const auto old = service.stored.spec;
@@ -52,7 +54,7 @@ class ReferenceModel {
         service.health = "unknown";
         service.failures = service.successes = 0;
       }
-      service.stored.spec = spec;
+      service.stored = stored;
       events.push_back("updated:" + spec.name);
     }
     renew(service, now, events);

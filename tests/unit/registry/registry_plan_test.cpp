@@ -323,5 +323,49 @@ TEST(RegistryPlan, Generation_OfTheOwner_MovesTheNameEvenWhereConflictsAreReject
   EXPECT_FALSE(moved->name_conflict);
 }
 
+TEST(RegistryPlan, Update_OfALiveAddress_IsAConflictLikeARegistrationFromThere) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  const auto before = d.state.find("a")->stored.generation;
+  wire::ServicePatch patch;
+  patch.port = 9000;
+  const auto change = d.state.plan_update("a", patch, d.now);
+  ASSERT_TRUE(change.has_value());
+  EXPECT_TRUE(change->name_conflict);
+  EXPECT_EQ(change->previous_address, "10.0.0.1:8000");
+  d.update("a", patch);
+  const auto after = d.state.find("a")->stored.generation;
+  EXPECT_GT(after, before);
+  EXPECT_EQ(d.state.stats(d.now).name_conflicts, 1U);
+
+  patch.host = "10.0.0.2";
+  patch.generation = after;
+  EXPECT_FALSE(d.state.plan_update("a", patch, d.now)->name_conflict) << "the owner moves";
+  EXPECT_GT(d.state.plan_update("a", patch, d.now)->service.generation, after);
+  d.pass(120s);
+  patch.generation.reset();
+  EXPECT_FALSE(d.state.plan_update("a", patch, d.now)->name_conflict) << "nobody holds it";
+  EXPECT_GT(d.state.plan_update("a", patch, d.now)->service.generation, after);
+}
+
+TEST(RegistryPlan, Update_OfALiveAddress_NeedsTheGenerationWhereConflictsAreRejected) {
+  Driver d(rejecting());
+  d.enroll(make_spec("a", "::1"));
+  wire::ServicePatch patch;
+  patch.host = "[::1]";
+  EXPECT_TRUE(d.state.plan_update("a", patch, d.now).has_value()) << "the same host";
+  patch.host = "10.0.0.2";
+  const auto refused = d.state.plan_update("a", patch, d.now);
+  ASSERT_TRUE(refused.has_error());
+  EXPECT_EQ(refused.error().code, Errc::conflict);
+  EXPECT_NE(refused.error().message.find("is already registered by [::1]:8000"), std::string::npos);
+  EXPECT_EQ(d.state.stats(d.now).name_conflicts, 1U);
+  patch.generation = d.state.find("a")->stored.generation;
+  EXPECT_TRUE(d.state.plan_update("a", patch, d.now).has_value());
+  patch.generation.reset();
+  d.pass(120s);
+  EXPECT_TRUE(d.state.plan_update("a", patch, d.now).has_value());
+}
+
 }  // namespace
 }  // namespace svc::registry
