@@ -145,10 +145,10 @@ class Run {
     const std::string called = commands_.name();
     const std::size_t choice = commands_.byte();
     const ServiceEntry* entry = state_.find(called);
-    const std::uint64_t now_held = entry != nullptr ? entry->stored.generation : 0;
+    const std::uint64_t now_held = entry != nullptr ? entry->health_run : 0;
     const bool stale = (choice & 2U) != 0;
     const auto events = state_.record_probe(called, stale ? now_held + 1 : now_held, (choice & 1U) != 0, now_);
-    require(events.size() <= (stale || entry == nullptr ? 0U : 1U), "a probe of another generation changes nothing");
+    require(events.size() <= (stale || entry == nullptr ? 0U : 1U), "a probe of something else changes nothing");
     take(events);
   }
 

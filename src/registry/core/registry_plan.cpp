@@ -178,7 +178,7 @@ std::vector<Event> RegistryState::apply_put(const Change& change, TimePoint now,
   if (change.cause == Change::Cause::registered) {
     if (node.lease_reported_dead) ++alive_;
     node.lease_reported_dead = false;
-    node.health = Health{};
+    restart_health(node);
     fill(node, change.service);
     node.lease.renewed_at = now;
     node.last_heartbeat = wall_now;
@@ -193,7 +193,7 @@ std::vector<Event> RegistryState::apply_put(const Change& change, TimePoint now,
     std::string detail = difference(node.stored.spec, spec);
     const bool never_unhealthy = spec.max_fails_given && spec.max_fails == 0;
     if (never_unhealthy || probed_differently(node, spec, wire::facts_of(spec.metadata_json).health_url))
-      node.health = Health{};
+      restart_health(node);
     fill(node, change.service);
     // Shorter terms may end the lease before the deadline that the heap knows.
     if (!node.lease_reported_dead) deadlines_.set(node, node.lease.ends(grace_from_));

@@ -66,10 +66,16 @@ RegistryState::Node& RegistryState::place_of(const std::string& name) {
   auto created = std::make_unique<Node>();
   created->place = order_.size();
   Node& node = *created;
+  restart_health(node);
   order_.push_back(std::move(created));
   index_.emplace(name, &node);
   ++alive_;
   return node;
+}
+
+void RegistryState::restart_health(Node& node) {
+  node.health = Health{};
+  node.health_run = ++health_runs_;
 }
 
 void RegistryState::erase(Node& node) {
@@ -144,12 +150,12 @@ Result<HeartbeatAck> RegistryState::heartbeat(std::string_view name, std::option
   return HeartbeatAck{lease_remaining(*node, now), log_.revision(), node->stored.generation};
 }
 
-std::vector<Event> RegistryState::record_probe(std::string_view name, std::uint64_t generation, bool success,
+std::vector<Event> RegistryState::record_probe(std::string_view name, std::uint64_t health_run, bool success,
                                                TimePoint now) {
   observe(now);
   std::vector<Event> events;
   Node* const node = find_node(name);
-  if (node == nullptr || node->stored.generation != generation) return events;
+  if (node == nullptr || node->health_run != health_run) return events;
   const auto& spec = node->stored.spec;
   const std::int64_t unhealthy_after = spec.max_fails_given ? spec.max_fails : settings_.health.unhealthy_after;
   if (!node->health.record(success, unhealthy_after, settings_.health.healthy_after)) return events;

@@ -93,6 +93,7 @@ struct ServiceEntry {
   wire::MetadataFacts facts;
   Lease lease;
   Health health;
+  std::uint64_t health_run = 0;  ///< another number, of all services, whenever `health` begins anew: fences probes
   WallTime last_heartbeat{};
   Revision revision = 0;  ///< of its last change
   bool lease_reported_dead = false;
@@ -151,8 +152,9 @@ class RegistryState {
   /// Errors: not_found; conflict when `generation` is given and is not the present one.
   Result<HeartbeatAck> heartbeat(std::string_view name, std::optional<std::uint64_t> generation, TimePoint now,
                                  WallTime wall_now, std::vector<Event>& events);
-  /// Ignored when the name is gone or its generation is another one by now.
-  std::vector<Event> record_probe(std::string_view name, std::uint64_t generation, bool success, TimePoint now);
+  /// `health_run`: the service's when the probe began. Ignored when the name is gone, or has another one by now: what was
+  /// probed is not what is registered there.
+  std::vector<Event> record_probe(std::string_view name, std::uint64_t health_run, bool success, TimePoint now);
 
   /// Observes the time: detects a pause of the process, turns leases that ran out into events. Call it at least once
   /// per second and at next_deadline().
@@ -193,6 +195,7 @@ class RegistryState {
   Node* find_node(std::string_view name) const;
   Node& place_of(const std::string& name);
   void erase(Node& node);
+  void restart_health(Node& node);
   void fill(Node& node, StoredService stored);
   LeaseTerms terms_of(const wire::ServiceSpec& spec) const;
   bool lease_alive(const ServiceEntry& entry, TimePoint now) const;
@@ -216,6 +219,7 @@ class RegistryState {
   TimePoint grace_from_;
   TimePoint observed_;
   std::uint64_t generation_;  ///< highest given out or restored
+  std::uint64_t health_runs_ = 0;
   std::uint64_t name_conflicts_ = 0;
   std::uint64_t pauses_ = 0;
 };

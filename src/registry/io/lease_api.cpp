@@ -77,15 +77,19 @@ HttpApi::Answer HttpApi::get_service_health(const HttpRequest& request) {
   if (parts_.prober.busy()) {
     co_return refusal(unavailable("Too many probes are in progress; try again in a moment"));
   }
+  // Who answers says nothing about one that has been registered in its place meanwhile.
+  const auto still_there = [this, &name, probed = entry->health_run] {
+    const auto* present = parts_.state.find(name);
+    return present && present->health_run == probed;
+  };
   const auto outcome = co_await parts_.prober.probe_on_demand(*entry);
-  if (outcome.healthy && parts_.state.find(name)) {
+  if (outcome.healthy && still_there()) {
     bool renewable = parts_.writer.renewable(name);
     if (!renewable) {
       renewable = co_await parts_.writer.settle(name);
     }
     std::vector<Event> events;
-    // A service that vanished during the probe has no lease to renew: the look-up below says so.
-    if (renewable) {
+    if (renewable && still_there()) {
       static_cast<void>(parts_.state.heartbeat(name, std::nullopt, steady_now(), wall_now(), events));
     }
     parts_.publisher.publish(events);

@@ -98,7 +98,7 @@ asio::awaitable<ProbeOutcome> Prober::probe_on_demand(const ServiceEntry& entry)
 
 asio::awaitable<ProbeOutcome> Prober::probe_now(const ServiceEntry& entry) {
   const auto name = entry.stored.spec.name;
-  const auto generation = entry.stored.generation;
+  const auto health_run = entry.health_run;
   const auto outcome = co_await try_targets(probe_targets(entry.stored.spec, entry.facts));
   if (outcome.unsent) {
     co_return outcome;  // that this process is out of descriptors says nothing about the service
@@ -107,7 +107,7 @@ asio::awaitable<ProbeOutcome> Prober::probe_now(const ServiceEntry& entry) {
   metrics_.probe_seconds.observe(std::chrono::duration<double>(outcome.took).count());
   log_.debug("probe", {{"name", name}, {"url", outcome.url}, {"healthy", outcome.healthy}, {"error", outcome.error}});
   publisher_.advance(state_);
-  const auto events = state_.record_probe(name, generation, outcome.healthy, steady_now());
+  const auto events = state_.record_probe(name, health_run, outcome.healthy, steady_now());
   if (!events.empty() && !outcome.healthy) {
     log_.warn("service fails its probes", {{"name", name}, {"url", outcome.url}, {"error", outcome.error}});
   }

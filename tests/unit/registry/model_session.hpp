@@ -182,8 +182,8 @@ class Session : private RandomChoices {
     const auto name = any_name();
     const ServiceEntry* entry = state_->find(name);
     const bool success = chance(2), outdated = chance(10);
-    const std::uint64_t generation = entry == nullptr ? 1 : entry->stored.generation - (outdated ? 1 : 0);
-    const auto events = state_->record_probe(name, generation, success, now_);
+    const std::uint64_t run = entry == nullptr ? 1 : entry->health_run - (outdated ? 1 : 0);
+    const auto events = state_->record_probe(name, run, success, now_);
     model_->see(now_);
     raised(events, entry == nullptr || outdated ? Names{} : model_->probe(name, success, now_));
   }

@@ -177,11 +177,42 @@ TEST(RegistryState, Probe_GoneOrReplacedService_IsIgnored) {
   settings.health.unhealthy_after = 1;
   Driver d(settings);
   d.enroll(make_spec("a"));
-  const auto old_generation = d.state.find("a")->stored.generation;
+  const auto replaced = d.state.find("a")->health_run;
   d.enroll(make_spec("a"));
-  EXPECT_TRUE(d.state.record_probe("a", old_generation, false, d.now).empty());
+  EXPECT_TRUE(d.state.record_probe("a", replaced, false, d.now).empty());
   EXPECT_TRUE(d.state.record_probe("ghost", 1, false, d.now).empty());
   EXPECT_EQ(d.health("a"), HealthStatus::unknown);
+  const auto removed = d.state.find("a")->health_run;
+  d.remove("a");
+  d.enroll(make_spec("a"));
+  EXPECT_TRUE(d.state.record_probe("a", removed, false, d.now).empty());
+}
+
+TEST(RegistryState, Probe_OfWhatAnUpdateReplaced_IsIgnored) {
+  StateSettings settings;
+  settings.health.unhealthy_after = 1;
+  const auto patches = {
+      +[](wire::ServicePatch& p) { p.port = 9000; },
+      +[](wire::ServicePatch& p) { p.url = "http://elsewhere:1"; },
+      +[](wire::ServicePatch& p) { p.metadata_json = R"({"health_url":"http://x:1/h"})"; },
+  };
+  for (const auto fill : patches) {
+    Driver d(settings);
+    d.enroll(make_spec("a"));
+    const auto begun = d.state.find("a")->health_run;
+    wire::ServicePatch patch;
+    fill(patch);
+    d.update("a", patch);
+    EXPECT_TRUE(d.state.record_probe("a", begun, false, d.now).empty());
+    EXPECT_EQ(d.health("a"), HealthStatus::unknown);
+  }
+  Driver d(settings);
+  d.enroll(make_spec("a"));
+  const auto begun = d.state.find("a")->health_run;
+  wire::ServicePatch patch;
+  patch.weight = 5;
+  d.update("a", patch);
+  EXPECT_EQ(kinds(d.state.record_probe("a", begun, false, d.now)), "became_unhealthy:a");
 }
 
 TEST(RegistryState, Probe_Success_RenewsNoLease) {
