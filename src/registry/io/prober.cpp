@@ -5,19 +5,23 @@ namespace {
 
 bool not_served(int status) { return status == 404 || status == 405; }
 
-/// Ends the wait on a timer when a scope is left.
-class WakeUp {
+}  // namespace
+
+/// Says that a periodic probe is over when its scope is left: also after an exception, else it would never be probed again.
+class Prober::End {
  public:
-  explicit WakeUp(Timer& timer) : timer_(timer) {}
-  ~WakeUp() { timer_.cancel(); }
-  WakeUp(const WakeUp&) = delete;
-  WakeUp& operator=(const WakeUp&) = delete;
+  End(Prober& prober, std::string name) : prober_(prober), name_(std::move(name)) {}
+  ~End() {
+    prober_.schedule_.ended(name_, steady_now());
+    prober_.wake_.cancel();
+  }
+  End(const End&) = delete;
+  End& operator=(const End&) = delete;
 
  private:
-  Timer& timer_;
+  Prober& prober_;
+  const std::string name_;
 };
-
-}  // namespace
 
 Prober::Prober(asio::any_io_executor executor, RegistryState& state, EventPublisher& publisher,
                RegistryMetrics& metrics, HttpClient& client, Random& random, ProberSettings settings)
@@ -84,7 +88,7 @@ void Prober::start_due(TimePoint now) {
 }
 
 asio::awaitable<void> Prober::probe_one(std::string name, Counted place) {
-  const WakeUp wake_up(wake_);            // also after an exception, else nothing would be probed any more
+  const End end(*this, name);
   const Counted taken(std::move(place));  // given back first
   if (const auto* entry = state_.find(name)) {
     co_await probe_now(*entry);
