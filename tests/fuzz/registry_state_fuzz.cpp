@@ -177,7 +177,7 @@ class Run {
 
   void reconfigure() {
     settings_ = commands_.settings();
-    state_.reconfigure(settings_);
+    take(state_.reconfigure(settings_));
   }
 
   void advance() {

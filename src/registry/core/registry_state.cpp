@@ -36,7 +36,10 @@ void RegistryState::restore(std::vector<StoredService> services, TimePoint now, 
   }
 }
 
-void RegistryState::reconfigure(const StateSettings& settings) {
+std::vector<Event> RegistryState::reconfigure(const StateSettings& settings) {
+  std::vector<Event> events;
+  const bool probes_ended = settings_.health.periodic && !settings.health.periodic;
+  const bool probes_condemn = settings.health.unhealthy_after > 0;
   settings_ = settings;
   log_.set_capacity(settings.event_log_capacity);
   guard_.reconfigure(settings.removal);
@@ -44,7 +47,14 @@ void RegistryState::reconfigure(const StateSettings& settings) {
     if (!node) continue;
     node->lease.terms = terms_of(node->stored.spec);
     if (!node->lease_reported_dead) deadlines_.set(*node, node->lease.ends(grace_from_));
+    const bool for_ever = probes_ended || (!probes_condemn && !node->stored.spec.max_fails_given);
+    if (for_ever && node->health.status() == HealthStatus::unhealthy) {
+      restart_health(*node);
+      raise(*node, EventKind::became_healthy,
+            probes_ended ? "services are not probed any more" : "probes make no service unhealthy any more", events);
+    }
   }
+  return events;
 }
 
 void RegistryState::observe(TimePoint now) {

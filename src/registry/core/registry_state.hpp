@@ -122,8 +122,9 @@ class RegistryState {
   void restore(std::vector<StoredService> services, TimePoint now, WallTime wall_now);
 
   /// Thresholds, time-outs and limits may change at run time (SIGHUP); leases that are alive are re-judged by the next
-  /// advance().
-  void reconfigure(const StateSettings& settings);
+  /// advance(). Health that no probe could mend any more, since they ended or since they make nobody unhealthy, goes back
+  /// to unknown: became_healthy.
+  std::vector<Event> reconfigure(const StateSettings& settings);
 
   // -- durable changes ------------------------------------------------------------------------------------------------
   /// Errors: limit_exceeded (max_services, max_metadata_total_bytes), conflict (a live registration of another address

@@ -215,10 +215,10 @@ class Session : private RandomChoices {
     settings_.heartbeat_timeout = any<Duration, 3>({10s, 60s, 120s});
     settings_.remove_after = settings_.heartbeat_timeout * 3;
     settings_.health.unhealthy_after = static_cast<std::int64_t>(below(4));
+    settings_.health.periodic = !chance(3);
     settings_.removal.max_share = any<double, 3>({0.15, 0.5, 1.0});
     settings_.removal.hold_limit = any<Duration, 2>({1min, 1h});
-    state_->reconfigure(settings_);
-    model_->settings = settings_;
+    raised(state_->reconfigure(settings_), model_->reconfigure(settings_));
   }
   void do_restart() {
     const Revision first = state_->revision() + below(1000);

@@ -60,6 +60,20 @@ class ReferenceModel {
     renew(service, now, events);
     return events;
   }
+  std::vector<std::string> reconfigure(const StateSettings& given) {
+    const bool ended = settings.health.periodic && !given.health.periodic;
+    settings = given;
+    std::vector<std::string> events;
+    for (const auto& name : list({}, last)) {
+      ModelService& service = services.at(name);
+      if (service.health != "unhealthy") continue;
+      if (!ended && (given.health.unhealthy_after > 0 || service.stored.spec.max_fails_given)) continue;
+      service.health = "unknown";
+      service.failures = service.successes = 0;
+      events.push_back("became_healthy:" + name);
+    }
+    return events;
+  }
   std::vector<std::string> remove(const std::string& name, TimePoint now) {
     see(now);
     services.erase(name);

@@ -235,5 +235,34 @@ TEST(RegistryState, IsHealthy_NeedsRunningAliveAndNotUnhealthy) {
   EXPECT_FALSE(d.healthy("caseful"));
 }
 
+TEST(RegistryState, Reconfigure_ThatEndsProbes_LeavesNobodyUnhealthy) {
+  StateSettings settings;
+  Driver d(settings);
+  for (const auto* name : {"bad", "own", "good"}) {
+    auto spec = make_spec(name);
+    spec.max_fails = 2;
+    spec.max_fails_given = spec.name == "own";
+    d.enroll(spec);
+    d.probe(name, spec.name == "good", 3);
+  }
+  const auto begun = d.state.find("bad")->health_run;
+  settings.health.unhealthy_after = 0;
+  const auto events = d.state.reconfigure(settings);
+  EXPECT_EQ(kinds(events), "became_healthy:bad");
+  EXPECT_EQ(events.at(0).detail, "probes make no service unhealthy any more");
+  EXPECT_EQ(d.health("bad"), HealthStatus::unknown);
+  EXPECT_TRUE(d.healthy("bad"));
+  EXPECT_EQ(d.state.healthy(), 2U);
+  EXPECT_EQ(d.health("own"), HealthStatus::unhealthy) << "it has a threshold of its own";
+  EXPECT_TRUE(d.state.record_probe("bad", begun, true, d.now).empty()) << "begun before";
+
+  settings.health.periodic = false;
+  EXPECT_EQ(kinds(d.state.reconfigure(settings)), "became_healthy:own");
+  EXPECT_EQ(d.health("own"), HealthStatus::unknown);
+  EXPECT_EQ(d.health("good"), HealthStatus::healthy);
+  d.probe("own", false, 2);
+  EXPECT_EQ(kinds(d.state.reconfigure(settings)), "") << "what a probe on demand said stands";
+}
+
 }  // namespace
 }  // namespace svc::registry
