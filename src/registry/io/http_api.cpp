@@ -144,7 +144,8 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
     co_return refusal(patch.error());
   }
   const auto patched = wire::patched(entry->stored.spec, *patch);
-  const auto admitted = co_await parts_.gate.admit(patched);
+  const bool addresses = patch->host || patch->url || patch->metadata_json;
+  const auto admitted = co_await parts_.gate.admit(patched, addresses);
   if (!admitted) {
     log_.warn("update refused", {{"name", name}, {"client", request.peer}, {"reason", admitted.error().message}});
     co_return refusal(admitted.error());
