@@ -79,6 +79,8 @@ TEST(ParseRegistration, LenientForms_AreAccepted) {
   EXPECT_EQ(parse_registration(with("metadata", "null"), kNow)->metadata_json, "{}");
   EXPECT_EQ(parse_registration(with("timestamp", "null"), kNow)->timestamp, "2026-11-23T12:00:00.000000Z");
   EXPECT_EQ(parse_registration(with("timestamp", R"("")"), kNow)->timestamp, "2026-11-23T12:00:00.000000Z");
+  EXPECT_EQ(parse_registration(with("timestamp", "1790000000.25"), kNow)->timestamp, "1790000000.25");
+  EXPECT_EQ(parse_registration(with("timestamp", "1790000000"), kNow)->timestamp, "1790000000");
   EXPECT_EQ(parse_registration(with("weight", "null"), kNow)->weight, 1);
   EXPECT_EQ(parse_registration(with("fail_timeout", "0.5"), kNow)->fail_timeout, Duration(500ms));
   EXPECT_EQ(parse_registration(with("name", R"("a/b c\u00e9")"), kNow)->name, "a/b c\u00e9");
@@ -180,7 +182,7 @@ TEST(ParseRegistration, BadField_IsNamedWithItsRule) {
       {"status", "{}", "'status' must be a string, got an object"},
       {"status", R"("")", "'status' must not be empty"},
       {"status", quoted(65), "'status' must be a string of 1 to 64 bytes, got 65 bytes"},
-      {"timestamp", "12", "'timestamp' must be a string, got 12"},
+      {"timestamp", "true", "'timestamp' must be a string, got true"},
       {"timestamp", quoted(65), "'timestamp' must be a string of at most 64 bytes, got 65 bytes"},
       {"metadata", "[]", "'metadata' must be an object, got an array"},
       {"metadata", R"("x")", R"('metadata' must be an object, got "x")"},

@@ -51,6 +51,12 @@ void normalise_port(json& body) {
   if (parse_port(found->get_ref<const std::string&>(), port)) *found = port;
 }
 
+/// Earlier registries took any value.
+void normalise_timestamp(json& body) {
+  const auto found = body.find("timestamp");
+  if (found != body.end() && found->is_number()) *found = found->dump();
+}
+
 template <class T>
 void read_integer(JsonReader& reader, std::string_view key, std::optional<T>& target, std::int64_t lo,
                   std::int64_t hi) {
@@ -164,6 +170,7 @@ Result<ServiceSpec> parse_registration(std::string_view body, WallTime now, std:
   auto parsed = parse_object(body);
   if (!parsed) return parsed.error();
   normalise_port(*parsed);
+  normalise_timestamp(*parsed);
   JsonReader reader(*parsed, "");
   for (const auto key : kRequired) reader.required(key);
 
