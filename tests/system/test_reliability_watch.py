@@ -189,6 +189,16 @@ class Ownership(SystemTest):
         wait_until(lambda: registry.call("POST", "/services", json=service("n", port=2000)).status == 201, 4,
                    "the take-over after the lease")
 
+    def test_R13_refusals_do_not_fill_the_log(self):
+        registry = self.start_registry("--on-name-conflict", "reject")
+        registry.register("n", port=1000)
+        for port in range(2000, 2200):
+            self.assertEqual(registry.call("POST", "/services", json=service("n", port=port)).status, 409)
+        refused = [line for line in registry.log_text().splitlines() if "registration of a live name refused" in line]
+        self.assertLess(len(refused), 100)
+        self.assertGreaterEqual(len(refused), 20)
+        self.assertIn("reason=", refused[0])
+
     def test_R13_an_earlier_owner_is_fenced_by_its_generation(self):
         """R13: with conflicts accepted (as the original) an earlier owner that names its generation gets 409 and cannot
         keep the new owner's entry alive or change it; there is no flip-flop."""

@@ -94,8 +94,7 @@ HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
   }
   const auto admitted = co_await parts_.gate.admit(*spec);
   if (!admitted) {
-    log_.warn("registration refused",
-              {{"name", spec->name}, {"client", request.peer}, {"reason", admitted.error().message}});
+    note_refusal("registration refused", spec->name, request, admitted.error());
     co_return refusal(admitted.error());
   }
   const std::string name = spec->name;
@@ -105,7 +104,7 @@ HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
     if (change.error().code == Errc::conflict) {
-      log_.warn("registration of a live name refused", {{"name", name}, {"client", request.peer}});
+      note_refusal("registration of a live name refused", name, request, change.error());
     }
     co_return refusal(change.error());
   }
@@ -117,11 +116,24 @@ HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
   co_return answer(service_message_json(context(), "Service '" + name + "' registered successfully", *entry), 201);
 }
 
-void HttpApi::note_conflict(const HttpRequest& request, const Change& change) {
-  if (change.name_conflict) {
+void HttpApi::note_refusal(std::string_view what, std::string_view name, const HttpRequest& request,
+                           const Error& error) {
+  if (const auto pass = refusals_.check(steady_now())) {
     log_.warn(
-        "a live name was taken over from another address",
-        {{"name", change.service.spec.name}, {"client", request.peer}, {"previous_address", change.previous_address}});
+        what,
+        {{"name", name}, {"client", request.peer}, {"reason", error.message}, {"lines_held_back", pass->suppressed}});
+  }
+}
+
+void HttpApi::note_conflict(const HttpRequest& request, const Change& change) {
+  if (!change.name_conflict) {
+    return;
+  }
+  if (const auto pass = take_overs_.check(steady_now())) {
+    log_.warn("a live name was taken over from another address", {{"name", change.service.spec.name},
+                                                                  {"client", request.peer},
+                                                                  {"previous_address", change.previous_address},
+                                                                  {"lines_held_back", pass->suppressed}});
   }
 }
 
@@ -147,7 +159,7 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
   const bool addresses = patch->host || patch->url || patch->metadata_json;
   const auto admitted = co_await parts_.gate.admit(patched, addresses);
   if (!admitted) {
-    log_.warn("update refused", {{"name", name}, {"client", request.peer}, {"reason", admitted.error().message}});
+    note_refusal("update refused", name, request, admitted.error());
     co_return refusal(admitted.error());
   }
   const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight in_flight) {
@@ -156,7 +168,7 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
     if (change.error().code == Errc::conflict) {
-      log_.warn("update refused", {{"name", name}, {"client", request.peer}, {"reason", change.error().message}});
+      note_refusal("update refused", name, request, change.error());
     }
     co_return refusal(change.error());
   }

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "common/io/http_server.hpp"
+#include "common/io/log_limit.hpp"
 #include "common/io/random.hpp"
 #include "registry/io/change_writer.hpp"
 #include "registry/io/prober.hpp"
@@ -81,6 +82,7 @@ class HttpApi {
   bool warming() const;
   HttpResponse answer(std::string body, int status = 200) const;
   HttpResponse refusal(const Error& error) const;
+  void note_refusal(std::string_view what, std::string_view name, const HttpRequest& request, const Error& error);
   void note_conflict(const HttpRequest& request, const Change& change);
   HttpResponse stamped(HttpResponse response) const;
 
@@ -92,6 +94,9 @@ class HttpApi {
   std::unordered_map<std::string, std::weak_ptr<const std::string>> shared_;
   Revision shared_revision_ = 0;
   TextPool lists_;
+  // Any client can cause these lines, as often as it asks.
+  LogLimiter refusals_{20, 1};
+  LogLimiter take_overs_{20, 1};
   Logger log_{"api"};
 };
 
