@@ -80,7 +80,7 @@ class RegistryApp : public DaemonApp {
     for (const auto& key : fixed_settings_changed(config)) {
       log_.warn("a changed setting takes effect only after a restart", {{"setting", key}});
     }
-    state_->reconfigure(config.state_settings());
+    publisher_.publish(state_->reconfigure(config.state_settings()));
     prober_->reconfigure({config.health_interval, config.health_timeout, config.probe_concurrency});
     sweeper_->set_cleanup_interval(config.cleanup_interval);
     gate_.reconfigure(config.roster, config.strict_servers);

@@ -105,7 +105,7 @@ StateSettings RegistrySettings::state_settings() const {
   StateSettings settings;
   settings.heartbeat_timeout = heartbeat_timeout;
   settings.remove_after = remove_after;
-  settings.health = {unhealthy_after, healthy_after};
+  settings.health = {unhealthy_after, healthy_after, health_interval > Duration::zero()};
   settings.removal = {max_removal_share, cleanup_interval, removal_hold_limit};
   settings.on_name_conflict = on_name_conflict == "reject" ? NameConflictPolicy::reject : NameConflictPolicy::accept;
   settings.max_services = max_services;

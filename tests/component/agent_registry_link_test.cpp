@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 struct SeenCall {
   std::string what;  ///< "POST /services"
-  std::string body, authorization, content_type;
+  std::string query, body, authorization, content_type;
   TimePoint at;
 };
 
@@ -47,7 +47,9 @@ class SmallRegistry {
 
   std::map<std::string, std::string> entries;  ///< name to the body that registered it
   std::vector<SeenCall> calls;
-  int refusal = 0;  ///< a status that every call gets instead of an answer
+  std::uint64_t generation = 0;  ///< of the last registration; 0 = it knows of none, as the earlier ones
+  bool taken = false;            ///< somebody else has registered the name since
+  int refusal = 0;               ///< a status that every call gets instead of an answer
 
  private:
   using Handler = HttpResponse (SmallRegistry::*)(const HttpRequest&);
@@ -57,21 +59,26 @@ class SmallRegistry {
         {[this, handler](const HttpRequest& request) { return answer(handler, request); }, Access::open, 10'000});
   }
   asio::awaitable<HttpResponse> answer(Handler handler, const HttpRequest& request) {
-    calls.push_back({std::string(request.method) + " " + std::string(request.path), std::string(request.body),
+    calls.push_back({std::string(request.method) + " " + std::string(request.path), "", std::string(request.body),
                      std::string(request.field("Authorization")), std::string(request.field("Content-Type")),
                      steady_now()});
+    if (const auto given = request.query.get("generation")) calls.back().query = *given;
     if (refusal != 0) co_return reply(refusal, R"({"error":"name is not on the list"})");
     co_return (this->*handler)(request);
   }
   HttpResponse enroll(const HttpRequest& request) {
+    if (taken) return reply(409, R"({"error":"by someone else"})");
     entries["gpu 1"] = request.body;
-    return reply(201, R"({"message":"registered"})");
+    if (generation == 0) return reply(201, R"({"message":"registered"})");
+    return reply(201, R"({"message":"registered","service":{"generation":)" + std::to_string(++generation) + "}}");
   }
   HttpResponse heartbeat(const HttpRequest& request) {
+    if (taken) return reply(409, R"({"error":"by someone else"})");
     return entries.contains(request.params[0]) ? reply(200, R"({"message":"Heartbeat received"})")
                                                : reply(404, R"({"error":"not found"})");
   }
   HttpResponse withdraw(const HttpRequest& request) {
+    if (taken) return reply(409, R"({"error":"by someone else"})");
     return entries.erase(request.params[0]) > 0 ? reply(200, "{}") : reply(404, "{}");
   }
   static HttpResponse reply(int status, std::string body) {
@@ -405,6 +412,57 @@ TEST_F(AgentRegistryLinkTest, NewToken_IsUsedFromTheNextCallOn) {
   }(*this));
   EXPECT_EQ(registry_.calls[1].authorization, "Bearer open");
   EXPECT_EQ(registry_.calls[2].authorization, "");
+}
+
+TEST_F(AgentRegistryLinkTest, Generation_GoesWithEveryLaterCall) {
+  registry_.start();
+  registry_.generation = 41;
+  link_to(registry_.url(), 1h);
+  run([](AgentRegistryLinkTest& t) -> asio::awaitable<void> {
+    t.link_->want();
+    co_await t.until([&t] { return t.link_->enrolled(); }, "the registration");
+    t.link_->hurry();
+    co_await t.until([&t] { return t.seen(kHeartbeat) == 1; }, "a heartbeat");
+    t.link_->want();
+    co_await t.until([&t] { return t.seen(kEnroll) == 2; }, "the second registration");
+    t.link_->want_gone();
+    co_await t.link_->gone(Deadline::after(steady_now(), 10s));
+    co_await t.end();
+    co_await t.registry_.stop();
+  }(*this));
+  const auto& calls = registry_.calls;
+  ASSERT_EQ(calls.size(), 4U);
+  EXPECT_EQ(calls[0].body, R"({"name":"gpu 1","status":"running"})");
+  EXPECT_EQ(calls[1].body, R"({"status":"running","generation":42})");
+  EXPECT_EQ(calls[2].body, R"({"name":"gpu 1","status":"running","generation":42})");
+  EXPECT_EQ(calls[3].what, kWithdraw);
+  EXPECT_EQ(calls[3].query, "43");
+}
+
+TEST_F(AgentRegistryLinkTest, NameTakenBySomebodyElse_IsSaidOnceAndLeftToThem) {
+  registry_.start();
+  registry_.generation = 41;
+  link_to(registry_.url(), 100ms);
+  run([](AgentRegistryLinkTest& t) -> asio::awaitable<void> {
+    t.link_->want();
+    co_await t.until([&t] { return t.link_->enrolled(); }, "the registration");
+    t.registry_.taken = true;
+    const auto before = t.seen(kHeartbeat);
+    co_await t.until([&t, before] { return t.seen(kHeartbeat) >= before + 4; }, "more heartbeats");
+    EXPECT_FALSE(t.link_->enrolled());
+    EXPECT_EQ(t.seen(kEnroll), 2U) << "one that asks whose it is";
+    t.registry_.taken = false;
+    t.registry_.entries.clear();
+    co_await t.until([&t] { return t.link_->enrolled(); }, "the registration, once the name is free");
+    t.registry_.taken = true;
+    t.link_->want_gone();
+    const bool gone = co_await t.link_->gone(Deadline::after(steady_now(), 10s));
+    EXPECT_TRUE(gone);
+    co_await t.end();
+    co_await t.registry_.stop();
+  }(*this));
+  EXPECT_TRUE(registry_.entries.contains("gpu 1")) << "it is theirs";
+  EXPECT_EQ(logged(LogLevel::warn, "somebody else has registered the name since"), 2U) << "at each time";
 }
 
 }  // namespace

@@ -151,7 +151,7 @@ TEST_F(Cli, Help_NamesEveryFlagWithBoundsDefaultAndVariable) {
     std::string text = cli->text;
     for (const OptionTable::Option& option : table_.options()) EXPECT_THAT(text, HasSubstr("  " + option.flag + " "));
     EXPECT_THAT(text, HasSubstr("TCP port to listen on; 1 to 65535; default 18000; env INFINILM_REGISTRY_PORT"));
-    EXPECT_THAT(text, HasSubstr("env INFINILM_REGISTRY_CONFIG"));
+    EXPECT_THAT(text, HasSubstr("Configuration file, JSON or TOML; env INFINILM_REGISTRY_CONFIG"));
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100U) << line;
   }

@@ -357,6 +357,57 @@ TEST_F(HttpServerTest, LongPoll_ClientHangsUp_HandlerIsTold) {
   }(*this, poll));
 }
 
+TEST_F(HttpServerTest, LongPoll_ClientHangsUpBehindItsNextRequest_HandlerIsTold) {
+  for (const bool by_reset : {false, true}) {
+    LongPoll poll(io_.get_executor());
+    HttpRoutes table;
+    table.add("GET", "/poll",
+              HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
+    serve(std::move(table));
+    run([](HttpServerTest& t, LongPoll& p, bool reset) -> asio::awaitable<void> {
+      RawClient client(t.io_.get_executor(), t.server_->port());
+      co_await client.connect();
+      co_await client.send("GET /poll HTTP/1.1\r\nHost: h\r\n\r\n");
+      co_await p.seen.async_wait(kTok);
+      co_await client.send("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n");
+      Timer a_moment(t.io_.get_executor(), std::chrono::milliseconds(50));
+      co_await a_moment.async_wait(kTok);
+      EXPECT_FALSE(p.abandoned) << "more input is no hang-up";
+      if (reset) {
+        client.stream().abort();
+      } else {
+        client.stream().close();
+      }
+      co_await p.release.async_wait(kTok);
+      EXPECT_TRUE(p.abandoned);
+      co_await t.stop_server();
+    }(*this, poll, by_reset));
+  }
+}
+
+TEST_F(HttpServerTest, LongPoll_NextRequestComesMeanwhile_IsServedBehindIt) {
+  LongPoll poll(io_.get_executor());
+  HttpRoutes table;
+  table.add("GET", "/poll",
+            HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
+  serve(std::move(table));
+  run([](HttpServerTest& t, LongPoll& p) -> asio::awaitable<void> {
+    RawClient client(t.io_.get_executor(), t.server_->port());
+    co_await client.connect();
+    co_await client.send("GET /poll HTTP/1.1\r\nHost: h\r\n\r\n");
+    co_await p.seen.async_wait(kTok);
+    co_await client.send("GET /nothing HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    Timer a_moment(t.io_.get_executor(), std::chrono::milliseconds(1200));  // until it has been looked at again
+    co_await a_moment.async_wait(kTok);
+    EXPECT_FALSE(p.abandoned);
+    p.release.cancel();
+    const auto answers = co_await client.read_all();
+    EXPECT_TRUE(has_status(answers, 200)) << answers;
+    EXPECT_NE(answers.find("[end]HTTP/1.1 404 "), std::string::npos) << answers;
+    co_await t.stop_server();
+  }(*this, poll));
+}
+
 TEST_F(HttpServerTest, Drain_LongPollIsAnsweredAndNewConnectionsAreRefused) {
   LongPoll poll(io_.get_executor());
   HttpRoutes table;

@@ -32,9 +32,7 @@ class ResolverTest : public test::HttpFixture {
   void answer(const std::string& host, const Addresses& addresses) {
     const auto done = std::move(pending_.at(host));
     pending_.erase(host);
-    asio::post(io_, [done, addresses] {
-      done(addresses.empty() ? error_code(asio::error::host_not_found) : error_code(), addresses);
-    });
+    asio::post(io_, [this, done, addresses] { done(addresses.empty() ? failure_ : error_code(), addresses); });
   }
   Result<Addresses> resolve(Resolver& resolver, const std::string& host, Duration limit = 10s) {
     Result<Addresses> result = internal_error("not called");
@@ -47,6 +45,7 @@ class ResolverTest : public test::HttpFixture {
   int asked_ = 0;
   std::map<std::string, Done> pending_;
   std::optional<Addresses> instant_;
+  error_code failure_ = asio::error::host_not_found;
 };
 
 /// Every answer is old at once.
@@ -140,6 +139,23 @@ TEST_F(ResolverTest, AnswerAfterTheEnd_IsHarmless) {
   answer("a", kOne);
   io_.restart();
   EXPECT_EQ(io_.poll(), 1U);
+}
+
+TEST_F(ResolverTest, Failure_IsRetryableUnlessThereIsNoSuchName) {
+  Resolver resolver = make({});
+  instant_ = Addresses{};
+  const std::pair<error_code, bool> rows[] = {{asio::error::host_not_found, false},
+                                              {asio::error::no_data, false},
+                                              {error_code(), false},
+                                              {asio::error::host_not_found_try_again, true},
+                                              {asio::error::no_recovery, true}};
+  for (const auto& [ec, retryable] : rows) {
+    failure_ = ec;
+    const auto result = resolve(resolver, "host" + std::to_string(asked_));
+    ASSERT_TRUE(result.has_error());
+    EXPECT_EQ(result.error().code, Errc::unavailable);
+    EXPECT_EQ(result.error().retryable, retryable) << ec.message();
+  }
 }
 
 }  // namespace

@@ -160,5 +160,32 @@ TEST(StoreThread, ManySubmitters_EachWriteIsStored) {
   EXPECT_EQ(open_store(folder.path()).contents.services.size(), 800U);
 }
 
+TEST(StoreThread, ReservationsWhileTheDiskHangs_AreOneAndCountNowhere) {
+  FaultyDisk disk;
+  const StoreFolder folder;
+  std::atomic<int> answered{0};
+  {
+    StoreThread thread(open_store(folder.path()).store);
+    disk.hang_writes();
+    thread.submit(one(put("a")), {});
+    while (disk.failed() == 0) std::this_thread::yield();
+    int taken = 0;
+    for (int i = 0; i < 50; ++i) {
+      const bool one_more =
+          thread.reserve_revisions(kRevisionBlock * 9, [&](const Result<void>&, Duration) { ++answered; });
+      taken += one_more ? 1 : 0;
+    }
+    EXPECT_EQ(taken, 1);
+    EXPECT_EQ(thread.pending(), 1U) << "the change alone";
+    disk.heal();
+    std::promise<void> reached;
+    thread.submit({}, [&](const Result<void>&, Duration) { reached.set_value(); });
+    reached.get_future().wait();
+    EXPECT_EQ(answered, 1);
+    EXPECT_TRUE(thread.reserve_revisions(1)) << "the next one";
+  }
+  EXPECT_GT(open_store(folder.path()).contents.first_revision, kRevisionBlock * 9);
+}
+
 }  // namespace
 }  // namespace svc::registry

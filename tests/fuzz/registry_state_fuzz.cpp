@@ -71,7 +71,9 @@ class Run {
     if (!registration) {
       const bool known = state_.find(called) != nullptr;
       auto change = state_.plan_update(called, commands_.patch(), now_);
-      require(change.has_value() == known, "only what is registered can be updated");
+      const bool held = change.has_error() && change.error().code == Errc::conflict;
+      require(change.has_value() == (known && !held), "only what is registered can be updated");
+      require(!held || settings_.on_name_conflict == NameConflictPolicy::reject, "who holds a name may be replaced");
       if (change) in_flight_.emplace(called, *std::move(change));
       return;
     }
@@ -143,10 +145,10 @@ class Run {
     const std::string called = commands_.name();
     const std::size_t choice = commands_.byte();
     const ServiceEntry* entry = state_.find(called);
-    const std::uint64_t now_held = entry != nullptr ? entry->stored.generation : 0;
+    const std::uint64_t now_held = entry != nullptr ? entry->health_run : 0;
     const bool stale = (choice & 2U) != 0;
     const auto events = state_.record_probe(called, stale ? now_held + 1 : now_held, (choice & 1U) != 0, now_);
-    require(events.size() <= (stale || entry == nullptr ? 0U : 1U), "a probe of another generation changes nothing");
+    require(events.size() <= (stale || entry == nullptr ? 0U : 1U), "a probe of something else changes nothing");
     take(events);
   }
 
@@ -175,7 +177,7 @@ class Run {
 
   void reconfigure() {
     settings_ = commands_.settings();
-    state_.reconfigure(settings_);
+    take(state_.reconfigure(settings_));
   }
 
   void advance() {

@@ -12,6 +12,7 @@ struct Faults {
   std::atomic<int> sync{SQLITE_OK};
   std::atomic<int> write{SQLITE_OK};
   std::atomic<int> read{SQLITE_OK};
+  std::atomic<bool> hangs{false};
   std::atomic<int> opened{0};
   std::atomic<int> failed{0};
 };
@@ -41,6 +42,8 @@ int read_file(sqlite3_file* file, void* data, int size, sqlite3_int64 offset) {
 }
 
 int write_file(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) {
+  if (faults.hangs) ++faults.failed;
+  faults.hangs.wait(true);
   if (const int code = injected(faults.write); code != SQLITE_OK) return code;
   return real(file)->pMethods->xWrite(real(file), data, size, offset);
 }
@@ -116,7 +119,11 @@ void FaultyDisk::fail_syncs(int sqlite_code) { faults.sync = sqlite_code; }
 void FaultyDisk::fail_writes(int sqlite_code) { faults.write = sqlite_code; }
 void FaultyDisk::fail_reads(int sqlite_code) { faults.read = sqlite_code; }
 
+void FaultyDisk::hang_writes() { faults.hangs = true; }
+
 void FaultyDisk::heal() {
+  faults.hangs = false;
+  faults.hangs.notify_all();
   faults.sync = SQLITE_OK;
   faults.write = SQLITE_OK;
   faults.read = SQLITE_OK;

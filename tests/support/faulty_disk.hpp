@@ -16,10 +16,11 @@ class FaultyDisk {
   void fail_syncs(int sqlite_code);  ///< the data was written before, as a real failed fsync may leave it
   void fail_writes(int sqlite_code);
   void fail_reads(int sqlite_code);
+  void hang_writes();
   void heal();
 
   int opened() const;  ///< how often a main database file was opened
-  int failed() const;  ///< calls that were made to fail
+  int failed() const;  ///< calls that were made to fail or to wait
 };
 
 }  // namespace svc::test

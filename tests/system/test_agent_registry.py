@@ -86,6 +86,38 @@ class Registrations(AgentTest):
         agent.write_config()
         agent.config_path.rename(agent.folder / "e1.toml")
 
+    def test_a_service_is_moved_by_starting_the_new_one_and_stopping_the_old_one(self):
+        registry = self.start_registry()
+        old = self.running_agent(sim(), registry=registry, name="moved")
+        wait_until(lambda: "moved-server" in registry.names("?healthy=true"), 20, "the old engine in the registry")
+        new = self.running_agent(sim(), registry=registry, name="moved")
+        place = (("moved", new.pages_port), ("moved-server", new.engine_port))
+
+        def is_new():
+            for name, port in place:
+                entry = registry.service(name)
+                self.assertEqual((entry["port"], entry["status"], entry["is_healthy"]), (port, "running", True))
+            return True
+        wait_until(is_new, 20, "the new engine in the registry")
+        self.assertEqual(old.stop(), 0)  # it drains, which it would tell
+        let_time_pass(2.5, is_new)  # as long as two heartbeats of the new one
+        self.assertEqual(registry.log_text().count("service unregistered"), 0)
+        self.assertEqual(new.log_text().count("registered name=moved "), 1, "it was not registered anew")
+        self.finish(new)
+
+    def test_a_name_that_another_agent_took_is_left_to_it_and_comes_back_when_it_is_free(self):
+        registry = self.start_registry()
+        first = self.running_agent(sim(), registry=registry, name="twice")
+        wait_until(lambda: "twice-server" in registry.names("?healthy=true"), 20, "the first engine in the registry")
+        second = self.running_agent(sim(), registry=registry, name="twice")
+        taken = "somebody else has registered the name since"
+        wait_until(lambda: first.log_text().count(taken) == 2, 20, "the first one to notice")
+        self.assertEqual(registry.service("twice-server")["port"], second.engine_port)
+        self.assertEqual(second.stop(), 0)
+        wait_until(lambda: registry.service("twice-server")["port"] == first.engine_port, 20, "the first one again")
+        self.assertEqual(first.log_text().count(taken), 2)
+        self.finish(first)
+
 
 class Heartbeats(AgentTest):
     def test_both_names_are_kept_alive_with_their_status(self):

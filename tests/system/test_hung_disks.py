@@ -60,6 +60,7 @@ class HungStore(SystemTest):
         store = registry.get("/health")["store"]
         self.assertEqual((store["state"], store["last_error"]),
                          ("failing", "the disk of the store does not answer"))
+        self.assertLessEqual(registry.metric("infinilm_registry_store_pending"), 1, "the change, and no reservation")
         # A new status is a change too, but whoever tells it lives.
         status = registry.call("POST", "/services/b/heartbeat", json={"status": "draining"}, timeout=60)
         self.assertEqual(status.status, 503)

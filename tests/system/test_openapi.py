@@ -140,6 +140,8 @@ class OpenApi(SystemTest):
             (200, "get", one + "/health", present + "/health", {}),
             (409, "post", many, many, {"json": body | {"port": 1}}),
             (409, "post", one + "/heartbeat", present + "/heartbeat", {"json": {"generation": 1}}),
+            (409, "put", one, present, {"json": {"generation": 1}}),
+            (409, "delete", one, present + "?generation=1", {}), (400, "delete", one, present + "?generation=x", {}),
             (400, "post", many, many, {"body": "{"}), (400, "post", many, many, {"json": {}}),
             (403, "post", many, many, {"json": body | {"host": "0.0.0.0"}}),
             (413, "post", many, many, {"body": "x" * 200_000}),

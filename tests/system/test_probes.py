@@ -2,6 +2,7 @@
 """Probes: what is probed, in which order, how often, and what the results do."""
 
 import collections
+import signal
 import threading
 import time
 
@@ -104,6 +105,53 @@ class Periodic(ProbeTest):
         self.assertEqual(refused.header("Retry-After"), "1")
         self.assertEqual((probed.status, probed.json()["health_status"]), (200, "unhealthy"))
 
+    def slow(self, status, seconds=1.0):
+        """(a service that takes its time, the most requests that it has ever had at once)"""
+        begun, open_now, worst = threading.Event(), collections.Counter(), [0]
+
+        def answer(handler):
+            open_now["n"] += 1
+            worst[0] = max(worst[0], open_now["n"])
+            begun.set()
+            time.sleep(seconds)
+            open_now["n"] -= 1
+            handler.answer(status)
+        fake = self.fake({"/health": answer})
+        fake.begun, fake.worst = begun, worst
+        return fake
+
+    def test_a_service_slower_than_the_interval_is_probed_once_at_a_time(self):
+        registry = self.start_registry("--health-interval", "100ms", "--health-timeout", "1500ms")
+        slow = self.slow(200, 0.7)
+        self.register(registry, "slow", slow)
+        wait_until(lambda: len(slow.hits) >= 4, 20, "four probes")
+        self.assertEqual(slow.worst[0], 1)
+        self.assertEqual(registry.service("slow")["health_status"], "healthy")
+
+    def test_a_probe_of_the_address_before_says_nothing_about_the_one_after(self):
+        registry = self.start_registry("--health-interval", "100ms", "--unhealthy-after", "1")
+        old, new = self.slow(500), self.fake({"/health": 200})
+        self.register(registry, "s", old)
+        self.assertTrue(old.begun.wait(patience(10)))
+        stream = ChangeStream(registry)
+        moved = registry.call("PUT", "/services/s", json={"url": f"http://127.0.0.1:{new.port}"})
+        self.assertEqual(moved.status, 200)
+        wait_until(lambda: registry.service("s")["health_status"] == "healthy", 10, "a probe of the new one")
+        let_time_pass(1.5)  # until the one of the old address has its answer
+        self.assertNotIn("became_unhealthy", [event["event"] for event in stream.poll("1ms")])
+
+    def test_a_probe_on_demand_of_what_was_replaced_renews_nothing(self):
+        registry = self.start_registry()
+        old, new = self.slow(200), self.fake({"/health": 200})
+        self.register(registry, "s", old)
+        asking = threading.Thread(target=self.probe, args=(registry, "s"), daemon=True)
+        asking.start()
+        self.assertTrue(old.begun.wait(patience(10)))
+        after = self.register(registry, "s", new)["service"]
+        asking.join(patience(10))
+        now = registry.service("s")
+        self.assertEqual((now["last_heartbeat"], now["health_status"]), (after["last_heartbeat"], "unknown"))
+
     def test_interval_0_probes_nothing(self):
         registry = self.start_registry("--health-interval", "0")
         fake = self.fake({"/health": 200})
@@ -158,6 +206,19 @@ class Thresholds(ProbeTest):
         self.assertEqual(self.statuses(registry, "two", 2), ["unknown", "unhealthy"])
         self.assertNotIn("unhealthy", self.statuses(registry, "never", 6))
         self.assertIs(registry.service("never")["is_healthy"], True)
+
+    def test_a_reload_after_which_no_probe_makes_unhealthy_leaves_nobody_so(self):
+        config = self.write("config.json", '{"registry": {"unhealthy_after": 1}}')
+        registry = self.start_registry("--config", config)
+        fake = self.fake({"/health": 503})
+        self.register(registry, "s", fake)
+        self.assertEqual(self.statuses(registry, "s", 1), ["unhealthy"])
+        stream = ChangeStream(registry)
+        self.write("config.json", '{"registry": {"unhealthy_after": 0}}')
+        registry.signal(signal.SIGHUP)
+        wait_until(lambda: registry.service("s")["is_healthy"], 10, "the reload")
+        self.assertEqual(registry.service("s")["health_status"], "unknown")
+        self.assertEqual([event["event"] for event in stream.poll("1ms")], ["became_healthy"])
 
     def test_a_new_registration_starts_over(self):
         registry = self.start_registry()

@@ -180,8 +180,24 @@ class Ownership(SystemTest):
         self.assertEqual(registry.service("n")["port"], 1000)
         self.assertEqual(registry.register("n", port=1000, weight=2)["service"]["weight"], 2)  # its owner may
         self.assertEqual(registry.get("/stats")["name_conflicts"], 1)
+        held = registry.service("n")["generation"]
+        self.assertEqual(registry.call("PUT", "/services/n", json={"port": 2000}).status, 409)
+        self.assertEqual(registry.get("/stats")["name_conflicts"], 2)
+        moved = registry.call("PUT", "/services/n", json={"port": 1001, "generation": held})
+        self.assertEqual(moved.status, 200)
+        self.assertGreater(moved.json()["service"]["generation"], held)
         wait_until(lambda: registry.call("POST", "/services", json=service("n", port=2000)).status == 201, 4,
                    "the take-over after the lease")
+
+    def test_R13_refusals_do_not_fill_the_log(self):
+        registry = self.start_registry("--on-name-conflict", "reject")
+        registry.register("n", port=1000)
+        for port in range(2000, 2200):
+            self.assertEqual(registry.call("POST", "/services", json=service("n", port=port)).status, 409)
+        refused = [line for line in registry.log_text().splitlines() if "registration of a live name refused" in line]
+        self.assertLess(len(refused), 100)
+        self.assertGreaterEqual(len(refused), 20)
+        self.assertIn("reason=", refused[0])
 
     def test_R13_an_earlier_owner_is_fenced_by_its_generation(self):
         """R13: with conflicts accepted (as the original) an earlier owner that names its generation gets 409 and cannot
@@ -197,11 +213,19 @@ class Ownership(SystemTest):
                          (409, f"Service 'n' has been registered by someone else since: its generation is {second}, "
                                f"not {first}"))
         self.assertEqual(registry.heartbeat("n", {"generation": second}).json()["generation"], second)
+        for method, path, body in (("PUT", "/services/n", {"generation": first, "status": "stopped"}),
+                                   ("POST", "/services", service("n", port=1000, generation=first)),
+                                   ("DELETE", f"/services/n?generation={first}", None)):
+            self.assertEqual(registry.call(method, path, json=body).status, 409, method)
+        self.assertEqual(registry.call("DELETE", "/services/n?generation=x").status, 400)
         now = registry.service("n")
         self.assertEqual((now["port"], now["status"]), (2000, "running"))
+        self.assertIn('heartbeats_total{outcome="refused"} 1\n', registry.call("GET", "/metrics").text)
+        self.assertIn("infinilm_registry_name_conflicts_total 2\n", registry.call("GET", "/metrics").text)
         registry.restart()  # generations survive
         self.assertEqual(registry.heartbeat("n", {"generation": first}).status, 409)
         self.assertEqual(registry.heartbeat("n", {"generation": second}).status, 200)
+        self.assertEqual(registry.call("DELETE", f"/services/n?generation={second}").status, 200)
 
     def test_R13_an_earlier_owner_is_fenced_though_the_registry_lost_its_store(self):
         """R13: without a store, or after its loss, generations do not begin again."""

@@ -59,7 +59,7 @@ LeaseCall LeaseKeeper::next(TimePoint now) {
   overtaken_ = false;
   asked_at_ = now;
   if (wish_ == Wish::gone) return LeaseCall::withdraw;
-  if (enrolled_ && !again_) return LeaseCall::heartbeat;
+  if (taken_ || (enrolled_ && !again_)) return LeaseCall::heartbeat;
   again_ = false;
   return LeaseCall::enroll;
 }
@@ -83,23 +83,37 @@ void LeaseKeeper::take_enroll_reply(LeaseReply reply) {
   }
   again_ = true;  // whatever is registered is still what it was
   if (reply == LeaseReply::failed) maybe_enrolled_ = true;
+  if (reply == LeaseReply::taken) lose(true);
 }
 
 void LeaseKeeper::take_heartbeat_reply(LeaseReply reply) {
-  if (reply == LeaseReply::unknown) enrolled_ = maybe_enrolled_ = false;
+  if (reply == LeaseReply::unknown) lose(false);
+  // It may be a registration of our own whose answer was lost: another one from here says whose it is.
+  if (reply == LeaseReply::taken) again_ = true;
+  if (reply == LeaseReply::accepted && taken_) {
+    taken_ = false;
+    enrolled_ = true;
+  }
 }
 
 void LeaseKeeper::take_withdraw_reply(LeaseReply reply) {
-  if (reply == LeaseReply::accepted || reply == LeaseReply::unknown) enrolled_ = maybe_enrolled_ = false;
+  const bool gone = reply == LeaseReply::accepted || reply == LeaseReply::unknown || reply == LeaseReply::taken;
+  if (gone) lose(reply == LeaseReply::taken);
+}
+
+void LeaseKeeper::lose(bool to_somebody_else) {
+  enrolled_ = maybe_enrolled_ = false;
+  taken_ = to_somebody_else;
 }
 
 void LeaseKeeper::schedule(TimePoint now, LeaseCall call, LeaseReply reply, std::uint64_t random) {
   // "Not here" is an answer to a heartbeat and to a withdrawal; to an enroll it means that this is no registry.
-  const bool answered = reply == LeaseReply::accepted || (reply == LeaseReply::unknown && call != LeaseCall::enroll);
+  const bool answered = reply == LeaseReply::accepted || reply == LeaseReply::taken ||
+                        (reply == LeaseReply::unknown && call != LeaseCall::enroll);
   if (answered) {
     backoff_.reset();
     failures_ = 0;
-    const bool lost = call == LeaseCall::heartbeat && reply == LeaseReply::unknown;
+    const bool lost = call == LeaseCall::heartbeat && !taken_ && reply != LeaseReply::accepted;
     due_ = lost ? now : std::max(now, asked_at_ + jittered(interval_, random));
   } else {
     ++failures_;

@@ -2,6 +2,9 @@
 //
 // Works with every registry that knows POST /services, POST /services/{name}/heartbeat and DELETE /services/{name}. A
 // 404 to a heartbeat registers again at once; an unreachable registry is tried for ever with backoff and full jitter.
+//
+// Where the registry says that somebody else has registered the name, it is his: it is asked for at the interval, and
+// registered again once it is free. Only a new agent takes a name from another one.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +19,7 @@ enum class LeaseCall : std::uint8_t { none, enroll, heartbeat, withdraw };
 enum class LeaseReply : std::uint8_t {
   accepted,  ///< 2xx
   unknown,   ///< 404
+  taken,     ///< 409 to a call that said which registration it is about: the present one is another
   refused,   ///< any other 4xx: retried with backoff, since a configuration at the other end may change
   failed,    ///< no answer, 5xx
 };
@@ -44,6 +48,7 @@ class LeaseKeeper {
   [[nodiscard]] TimePoint wake_at() const;
 
   [[nodiscard]] bool enrolled() const { return enrolled_; }
+  [[nodiscard]] bool taken() const { return taken_; }  ///< by somebody else, when last asked
   /// want_gone() was carried out (or the name was never registered), and no call is under way.
   [[nodiscard]] bool settled_gone() const;
   [[nodiscard]] unsigned failures_in_a_row() const { return failures_; }
@@ -56,6 +61,7 @@ class LeaseKeeper {
   void take_enroll_reply(LeaseReply reply);
   void take_heartbeat_reply(LeaseReply reply);
   void take_withdraw_reply(LeaseReply reply);
+  void lose(bool to_somebody_else);
   void schedule(TimePoint now, LeaseCall call, LeaseReply reply, std::uint64_t random);
   [[nodiscard]] bool maybe_there() const { return enrolled_ || maybe_enrolled_; }
   void wish_anew(TimePoint now);
@@ -65,7 +71,8 @@ class LeaseKeeper {
   Wish wish_ = Wish::nothing;
   bool enrolled_ = false;
   bool maybe_enrolled_ = false;  ///< an enroll was sent and its reply was lost: withdraw all the same
-  bool again_ = false;           ///< what is registered is out of date
+  bool taken_ = false;
+  bool again_ = false;  ///< what is registered is out of date
   bool busy_ = false;
   bool overtaken_ = false;  ///< there was a wish since the call under way began
   unsigned failures_ = 0;

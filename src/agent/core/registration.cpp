@@ -216,4 +216,19 @@ std::string heartbeat_body(std::string_view status, const InstanceLoad& load) {
   return text_of_json(body);
 }
 
+std::string with_generation(std::string body, std::uint64_t generation) {
+  body.pop_back();  // the brace: these objects are never empty
+  return body + R"(,"generation":)" + std::to_string(generation) + "}";
+}
+
+std::optional<std::uint64_t> generation_in(std::string_view answer) {
+  const auto parsed = parse_json(answer);
+  if (!parsed || !parsed->is_object()) return std::nullopt;
+  const auto service = parsed->find("service");  // of a registration
+  const json& from = service != parsed->end() && service->is_object() ? *service : *parsed;
+  const auto generation = from.find("generation");
+  if (generation == from.end() || !generation->is_number_unsigned()) return std::nullopt;
+  return generation->get<std::uint64_t>();
+}
+
 }  // namespace svc::agent

@@ -52,6 +52,12 @@ struct InstanceLoad {
 /// {"status":"running","load":{...}}; load only with what is known.
 [[nodiscard]] std::string heartbeat_body(std::string_view status, const InstanceLoad& load);
 
+/// The body of a registration or a heartbeat, saying which registration it is about.
+[[nodiscard]] std::string with_generation(std::string body, std::uint64_t generation);
+/// What the answer to a registration or a heartbeat says of the present registration; nullopt of a registry that has no
+/// generations.
+[[nodiscard]] std::optional<std::uint64_t> generation_in(std::string_view answer);
+
 [[nodiscard]] std::string engine_entry_name(std::string_view name);  ///< NAME-server
 
 /// "http://10.0.0.7:5002" or "https://[fd00::7]:5002": where others find the agent's pages.

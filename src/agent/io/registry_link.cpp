@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "agent/core/registration.hpp"
 #include "common/core/duration_text.hpp"
 #include "common/core/percent_codec.hpp"
 
@@ -22,12 +23,6 @@ std::string_view word_of(LeaseCall call) {
     case LeaseCall::withdraw: return "unregister";
   }
   return "";
-}
-
-LeaseReply judge(const Result<HttpReply>& reply) {
-  if (!reply || reply->status >= 500) return LeaseReply::failed;
-  if (reply->status / 100 == 2) return LeaseReply::accepted;
-  return reply->status == 404 ? LeaseReply::unknown : LeaseReply::refused;
 }
 
 std::string reason_of(const Result<HttpReply>& reply) {
@@ -95,6 +90,13 @@ asio::awaitable<bool> RegistryLink::gone(Deadline deadline) {
   co_return keeper_.settled_gone();
 }
 
+LeaseReply RegistryLink::judge(const Result<HttpReply>& reply) const {
+  if (!reply || reply->status >= 500) return LeaseReply::failed;
+  if (reply->status / 100 == 2) return LeaseReply::accepted;
+  if (reply->status == 404) return LeaseReply::unknown;
+  return reply->status == 409 && generation_ ? LeaseReply::taken : LeaseReply::refused;
+}
+
 asio::awaitable<void> RegistryLink::run() {
   while (!stopped_) {
     const LeaseCall call = keeper_.next(steady_now());
@@ -119,6 +121,9 @@ HttpCall RegistryLink::call_for(LeaseCall call) const {
   if (call != LeaseCall::withdraw) {
     out.fields.emplace_back("Content-Type", "application/json");
     out.body = call == LeaseCall::enroll ? bodies_.registration() : bodies_.heartbeat();
+    if (generation_) out.body = with_generation(std::move(out.body), *generation_);
+  } else if (generation_) {
+    out.url.query = "generation=" + std::to_string(*generation_);
   }
   return out;
 }
@@ -134,30 +139,45 @@ asio::awaitable<void> RegistryLink::carry_out(LeaseCall call) {
 void RegistryLink::take(LeaseCall call, const Result<HttpReply>& reply, TimePoint now) {
   const LeaseReply verdict = judge(reply);
   const bool was_enrolled = keeper_.enrolled();
+  const bool was_taken = keeper_.taken();
+  if (verdict == LeaseReply::accepted && call != LeaseCall::withdraw) {
+    if (const auto given = generation_in(reply->body)) generation_ = given;
+  }
   keeper_.replied(now, call, verdict, random_());
   switch (verdict) {
     case LeaseReply::accepted: note_success(call, was_enrolled, now); break;
     case LeaseReply::failed: note_failure(call, reason_of(reply), now); break;
     case LeaseReply::refused: note_refusal(call, reason_of(reply), now); break;
+    case LeaseReply::taken:
+      note_answer(call, now);
+      if (keeper_.taken() && !was_taken) {
+        log_.warn("somebody else has registered the name since; it is left to them",
+                  {{"name", name_}, {"reason", reason_of(reply)}});
+      }
+      break;
     case LeaseReply::unknown:
       if (call == LeaseCall::enroll) {
         note_refusal(call, reason_of(reply), now);
       } else {
         note_success(call, was_enrolled, now);
       }
-      if (call == LeaseCall::heartbeat) {
+      if (call == LeaseCall::heartbeat && !was_taken) {
         log_.info("the registry has lost the service; it is registered again", {{"name", name_}});
       }
       break;
   }
 }
 
-void RegistryLink::note_success(LeaseCall call, bool was_enrolled, TimePoint now) {
+void RegistryLink::note_answer(LeaseCall call, TimePoint now) {
   if (failing_since_) {
     log_.info("the registry answers again",
               {{"name", name_}, {"down_seconds", to_seconds(now - *failing_since_)}, {"call", word_of(call)}});
     failing_since_.reset();
   }
+}
+
+void RegistryLink::note_success(LeaseCall call, bool was_enrolled, TimePoint now) {
+  note_answer(call, now);
   if (call == LeaseCall::enroll && !was_enrolled) {
     log_.info("registered", {{"name", name_}, {"registry", registry_->to_string()}});
   } else if (call == LeaseCall::withdraw) {

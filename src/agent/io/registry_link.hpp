@@ -1,6 +1,7 @@
 // Carries out one name's LeaseKeeper against the registry.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -19,7 +20,7 @@ namespace svc::agent {
 class RegistryLink {
  public:
   struct Bodies {
-    std::function<std::string()> registration;  ///< asked anew for every call
+    std::function<std::string()> registration;  ///< asked anew for every call; JSON objects
     std::function<std::string()> heartbeat;
   };
   /// `registry_url` "": nothing is ever sent, gone() is at once. `token` "": no Authorization.
@@ -49,7 +50,9 @@ class RegistryLink {
   asio::awaitable<void> run();
   asio::awaitable<void> carry_out(LeaseCall call);
   [[nodiscard]] HttpCall call_for(LeaseCall call) const;
+  [[nodiscard]] LeaseReply judge(const Result<HttpReply>& reply) const;
   void take(LeaseCall call, const Result<HttpReply>& reply, TimePoint now);
+  void note_answer(LeaseCall call, TimePoint now);
   void note_success(LeaseCall call, bool was_enrolled, TimePoint now);
   void note_failure(LeaseCall call, const std::string& reason, TimePoint now);
   void note_refusal(LeaseCall call, const std::string& reason, TimePoint now);
@@ -65,6 +68,9 @@ class RegistryLink {
   Logger log_{"registry-link"};
   LogLimiter limit_{3, 0.1};
   std::optional<TimePoint> failing_since_;
+  /// Of the last registration that the registry has answered; it goes with every later call. nullopt: none was answered,
+  /// or the registry knows of no generations.
+  std::optional<std::uint64_t> generation_;
   bool stopped_ = false;
 };
 

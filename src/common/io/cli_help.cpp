@@ -49,9 +49,9 @@ std::string value_name(const OptionTable::Option& option) {
 
 std::string help_text(const CliSpec& spec, const OptionTable& options) {
   std::string out = spec.name + ": " + spec.description + "\n\nUsage: " + spec.name + " [FLAGS]\n\nGeneral:\n";
-  const std::string form = spec.adapt ? "JSON or TOML" : "JSON";
   const std::string also = spec.config_alias.empty() ? "" : "; also " + spec.config_alias;
-  append_flag(out, "--config", "FILE", "Configuration file, " + form + also + "; env " + spec.env_prefix + "_CONFIG");
+  append_flag(out, "--config", "FILE",
+              "Configuration file, JSON or TOML" + also + "; env " + spec.env_prefix + "_CONFIG");
   append_flag(out, "--check-config", "",
               "Check the configuration and the files it names, and exit: 0 when valid, 2 when not");
   append_flag(out, "--print-config", "", "Print the configuration in force as JSON and exit");

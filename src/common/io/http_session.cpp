@@ -1,5 +1,7 @@
 #include "common/io/http_session.hpp"
 
+#include <poll.h>
+
 #include <exception>
 
 #include "common/core/wire/api_error.hpp"
@@ -8,9 +10,16 @@ namespace svc {
 namespace {
 
 constexpr Duration kLingerTime = std::chrono::seconds(2);
+constexpr Duration kLookAgain = std::chrono::seconds(1);
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 constexpr std::size_t kIgnoredBodyBytes = 4096;    // read and dropped where no body is wanted
 constexpr std::size_t kOneWriteBytes = 16 * 1024;  // a body up to this leaves in the same buffer as its head
+
+/// Also behind input that nobody has read yet.
+bool hung_up(tcp::socket& socket) {
+  pollfd seen{socket.native_handle(), POLLRDHUP, 0};
+  return ::poll(&seen, 1, 0) > 0;
+}
 
 }  // namespace
 
@@ -94,13 +103,37 @@ void HttpSession::begin_wait() {
 void HttpSession::end_wait() {
   wait_.reset();
   stream_.cancel();
+  if (look_again_) {
+    look_again_->cancel();
+  }
 }
 
 // A client that hangs up during a long poll must not hold its place until the poll ends.
 void HttpSession::watch_client() {
   stream_.socket().async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& ec) {
-    if (!ec && self->wait_ && self->stream_.peer_closed()) {
-      self->wait_->abandon();
+    if (!ec) {
+      self->look_at_client();
+    }
+  });
+}
+
+void HttpSession::look_at_client() {
+  if (!wait_) {
+    return;
+  }
+  if (stream_.peer_closed() || hung_up(stream_.socket())) {
+    wait_->abandon();
+    return;
+  }
+  // Another request has come. It stays where it is until its turn: the socket is readable from now on, and to wait for
+  // that would be a busy loop.
+  if (!look_again_) {
+    look_again_.emplace(stream_.socket().get_executor());
+  }
+  look_again_->expires_after(kLookAgain);
+  look_again_->async_wait([self = shared_from_this()](const error_code& ec) {
+    if (!ec) {
+      self->look_at_client();
     }
   });
 }

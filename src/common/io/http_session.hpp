@@ -54,6 +54,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   void begin_wait();
   void end_wait();
   void watch_client();
+  void look_at_client();
   HttpResponse refusal(int status, std::string_view message);
   HttpResponse refusal(const RequestProblem& problem);
 
@@ -65,6 +66,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   HttpRequest request_;
   std::string_view pattern_;
   std::optional<WaitSignal> wait_;
+  std::optional<Timer> look_again_;  ///< at a client that has sent more than its request
   Phase phase_ = Phase::idle;
   TimePoint deadline_ = TimePoint::max();
   bool timed_out_ = false;

@@ -70,7 +70,10 @@ void Resolver::look_up(const std::string& host, const std::shared_ptr<Entry>& en
     const TimePoint now = steady_now();
     const bool failed = ec || addresses.empty();
     if (failed) {
-      entry->answer = unavailable("the name '" + host + "' cannot be resolved", ec.message());
+      Error error = unavailable("the name '" + host + "' cannot be resolved", ec.message());
+      // Anything else than "there is no such name" is a fault of the name service, and may pass.
+      error.retryable = ec && ec != asio::error::host_not_found && ec != asio::error::no_data;
+      entry->answer = std::move(error);
     } else {
       entry->good = addresses;
       entry->good_since = now;

@@ -40,7 +40,7 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  /// Numeric addresses are answered at once. Errors: unavailable (no such name, too many look-ups pending), timed_out.
+  /// Numeric addresses are answered at once. Errors: unavailable (retryable unless there is no such name), timed_out.
   asio::awaitable<Result<Addresses>> resolve(std::string host, Deadline deadline);
 
  private:

@@ -12,6 +12,7 @@ const char* to_string(HealthStatus status);
 struct HealthSettings {
   std::int64_t unhealthy_after = 3;  ///< consecutive failures, unless the service brings its own max_fails
   std::int64_t healthy_after = 1;    ///< consecutive successes
+  bool periodic = true;              ///< services are probed without being asked for
 };
 
 class Health {

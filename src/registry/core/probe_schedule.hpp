@@ -1,5 +1,6 @@
 // When each service is probed next: once per interval, spread evenly over it, with jitter so that restarts and
-// equal start times never line up into bursts.
+// equal start times never line up into bursts. One probe of a name at a time: a service that answers slowly must not be
+// probed more than others, nor take the places of others.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +28,11 @@ class ProbeSchedule {
   void set_interval(Duration interval, TimePoint now);
 
   std::optional<TimePoint> next_due() const;
-  /// Names that are due, at most `limit`; each is planned again one interval later, +-10 % jitter.
+  /// Names that are due, at most `limit`. Each is under way then, also when it is removed meanwhile, until ended().
   std::vector<std::string> take_due(TimePoint now, std::size_t limit);
+  /// The probe is over: the next one is due an interval after its beginning, +-10 % jitter, or, when that is past, as long
+  /// after its end.
+  void ended(const std::string& name, TimePoint now);
   std::size_t size() const;  ///< names known, due or not
 
  private:
@@ -37,11 +41,13 @@ class ProbeSchedule {
   /// A moment of the coming `span`, uniform.
   TimePoint within(TimePoint now, Duration span);
   void plan(const std::string& name, TimePoint due);
+  TimePoint one_interval_after(TimePoint moment);
 
   Duration interval_;
   std::function<std::uint64_t()> random_;
   Plan plan_;
   std::unordered_map<std::string, Plan::iterator> known_;  ///< plan_.end() while nothing is scheduled
+  std::unordered_map<std::string, TimePoint> under_way_;   ///< until ended(); when the next one would be due
 };
 
 }  // namespace svc::registry

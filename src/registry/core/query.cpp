@@ -31,6 +31,16 @@ Error unreadable(std::string_view name, std::string_view expected, std::string_v
   return invalid(std::move(message));
 }
 
+Result<std::optional<std::uint64_t>> whole_number(const QueryString& query, std::string_view name) {
+  const auto text = text_parameter(query, name);
+  if (!text) return std::optional<std::uint64_t>();
+  std::uint64_t value = 0;
+  const char* const end = text->data() + text->size();
+  const auto [stop, code] = std::from_chars(text->data(), end, value);
+  if (code != std::errc{} || stop != end) return unreadable(name, "a whole number", *text);
+  return std::optional(value);
+}
+
 /// Length-prefixed, so that no two filters share a key.
 void append_key(std::string& key, char tag, const std::optional<std::string>& value) {
   if (!value) return;
@@ -70,14 +80,14 @@ Result<ListRequest> parse_list_request(const QueryString& query) {
     }
     request.watch.wait = std::min(*parsed, kMaxWait);
   }
-  if (const auto since = text_parameter(query, "since")) {
-    Revision revision = 0;
-    const char* const end = since->data() + since->size();
-    const auto [stop, code] = std::from_chars(since->data(), end, revision);
-    if (code != std::errc{} || stop != end) return unreadable("since", "a whole number", *since);
-    request.watch.since = revision;
-  }
+  const auto since = whole_number(query, "since");
+  if (!since) return since.error();
+  request.watch.since = *since;
   return request;
+}
+
+Result<std::optional<std::uint64_t>> parse_generation(const QueryString& query) {
+  return whole_number(query, "generation");
 }
 
 }  // namespace svc::registry

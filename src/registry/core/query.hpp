@@ -1,6 +1,7 @@
 // Filters of GET /services. Unknown parameters are ignored, as existing clients expect.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,5 +44,8 @@ inline constexpr Duration kMaxWait = std::chrono::seconds(60);
 /// as absent, except for `healthy`.
 /// Errors: invalid_argument for a wait or since that cannot be read ("'since' must be a whole number, got \"abc\"").
 Result<ListRequest> parse_list_request(const QueryString& query);
+
+/// Of DELETE /services/{name}; nullopt when absent or empty. Error as for `since`.
+Result<std::optional<std::uint64_t>> parse_generation(const QueryString& query);
 
 }  // namespace svc::registry

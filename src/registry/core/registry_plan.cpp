@@ -33,6 +33,12 @@ bool probed_differently(const ServiceEntry& before, const wire::ServiceSpec& aft
          before.facts.health_url != health_url_after;
 }
 
+Error held(const std::string& name, const std::string& by, Duration remaining) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(remaining);
+  return conflict("Service '" + name + "' is already registered by " + by +
+                  "; unregister it first or wait until its lease ends in " + std::to_string(seconds.count()) + " s");
+}
+
 }  // namespace
 
 std::size_t metadata_bytes_of(const wire::ServiceSpec& spec) {
@@ -53,23 +59,26 @@ std::optional<Error> RegistryState::refuse_metadata(const wire::ServiceSpec& spe
                         std::to_string(settings_.max_metadata_total_bytes) + " (max_metadata_total_bytes)");
 }
 
-Result<Change> RegistryState::plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight) {
+Result<Change> RegistryState::plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight, Owner owner) {
   observe(now);
   Change change;
   change.cause = Change::Cause::registered;
   change.service.generation = generation_ + 1;
   const Node* const present = find_node(spec.name);
   if (present != nullptr) {
-    if (lease_alive(*present, now) && !same_address(present->stored.spec, spec)) {
+    const bool is_owner = owner && *owner == present->stored.generation;
+    if (!is_owner && lease_alive(*present, now) && !same_address(present->stored.spec, spec)) {
       change.name_conflict = true;
       change.previous_address = address_of(present->stored.spec);
     }
+    // From the present address it may be another generation: of a registration whose answer was lost.
+    if (change.name_conflict && owner) {
+      ++name_conflicts_;
+      return taken_since(spec.name, present->stored.generation, *owner);
+    }
     if (change.name_conflict && settings_.on_name_conflict == NameConflictPolicy::reject) {
       ++name_conflicts_;
-      const auto seconds = std::chrono::ceil<std::chrono::seconds>(lease_remaining(*present, now));
-      return conflict("Service '" + spec.name + "' is already registered by " + change.previous_address +
-                      "; unregister it first or wait until its lease ends in " + std::to_string(seconds.count()) +
-                      " s");
+      return held(spec.name, change.previous_address, lease_remaining(*present, now));
     }
   } else if (size() + in_flight.new_names >= settings_.max_services) {
     return limit_exceeded("The registry is full: " + std::to_string(size() + in_flight.new_names) +
@@ -85,17 +94,33 @@ Result<Change> RegistryState::plan_update(std::string_view name, const wire::Ser
   observe(now);
   const Node* const node = find_node(name);
   if (node == nullptr) return no_such_service(name);
+  if (patch.generation && *patch.generation != node->stored.generation) {
+    return taken_since(name, node->stored.generation, *patch.generation);
+  }
   Change change;
   change.cause = Change::Cause::updated;
   change.service = StoredService{wire::patched(node->stored.spec, patch), node->stored.generation};
+  if (!same_address(node->stored.spec, change.service.spec)) {
+    // As a registration from there would be: whoever was there before is not the owner any more.
+    change.service.generation = generation_ + 1;
+    if (!patch.generation && lease_alive(*node, now)) {
+      change.name_conflict = true;
+      change.previous_address = address_of(node->stored.spec);
+    }
+    if (change.name_conflict && settings_.on_name_conflict == NameConflictPolicy::reject) {
+      ++name_conflicts_;
+      return held(node->stored.spec.name, change.previous_address, lease_remaining(*node, now));
+    }
+  }
   if (auto refusal = refuse_metadata(change.service.spec, node, in_flight)) return *std::move(refusal);
   return change;
 }
 
-Result<Change> RegistryState::plan_remove(std::string_view name, TimePoint now) {
+Result<Change> RegistryState::plan_remove(std::string_view name, TimePoint now, Owner owner) {
   observe(now);
   const Node* const node = find_node(name);
   if (node == nullptr) return no_such_service(name);
+  if (owner && *owner != node->stored.generation) return taken_since(name, node->stored.generation, *owner);
   Change change;
   change.kind = Change::Kind::remove;
   change.cause = Change::Cause::unregistered;
@@ -153,7 +178,7 @@ std::vector<Event> RegistryState::apply_put(const Change& change, TimePoint now,
   if (change.cause == Change::Cause::registered) {
     if (node.lease_reported_dead) ++alive_;
     node.lease_reported_dead = false;
-    node.health = Health{};
+    restart_health(node);
     fill(node, change.service);
     node.lease.renewed_at = now;
     node.last_heartbeat = wall_now;
@@ -168,7 +193,7 @@ std::vector<Event> RegistryState::apply_put(const Change& change, TimePoint now,
     std::string detail = difference(node.stored.spec, spec);
     const bool never_unhealthy = spec.max_fails_given && spec.max_fails == 0;
     if (never_unhealthy || probed_differently(node, spec, wire::facts_of(spec.metadata_json).health_url))
-      node.health = Health{};
+      restart_health(node);
     fill(node, change.service);
     // Shorter terms may end the lease before the deadline that the heap knows.
     if (!node.lease_reported_dead) deadlines_.set(node, node.lease.ends(grace_from_));

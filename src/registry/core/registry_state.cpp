@@ -36,7 +36,10 @@ void RegistryState::restore(std::vector<StoredService> services, TimePoint now, 
   }
 }
 
-void RegistryState::reconfigure(const StateSettings& settings) {
+std::vector<Event> RegistryState::reconfigure(const StateSettings& settings) {
+  std::vector<Event> events;
+  const bool probes_ended = settings_.health.periodic && !settings.health.periodic;
+  const bool probes_condemn = settings.health.unhealthy_after > 0;
   settings_ = settings;
   log_.set_capacity(settings.event_log_capacity);
   guard_.reconfigure(settings.removal);
@@ -44,7 +47,14 @@ void RegistryState::reconfigure(const StateSettings& settings) {
     if (!node) continue;
     node->lease.terms = terms_of(node->stored.spec);
     if (!node->lease_reported_dead) deadlines_.set(*node, node->lease.ends(grace_from_));
+    const bool for_ever = probes_ended || (!probes_condemn && !node->stored.spec.max_fails_given);
+    if (for_ever && node->health.status() == HealthStatus::unhealthy) {
+      restart_health(*node);
+      raise(*node, EventKind::became_healthy,
+            probes_ended ? "services are not probed any more" : "probes make no service unhealthy any more", events);
+    }
   }
+  return events;
 }
 
 void RegistryState::observe(TimePoint now) {
@@ -66,10 +76,16 @@ RegistryState::Node& RegistryState::place_of(const std::string& name) {
   auto created = std::make_unique<Node>();
   created->place = order_.size();
   Node& node = *created;
+  restart_health(node);
   order_.push_back(std::move(created));
   index_.emplace(name, &node);
   ++alive_;
   return node;
+}
+
+void RegistryState::restart_health(Node& node) {
+  node.health = Health{};
+  node.health_run = ++health_runs_;
 }
 
 void RegistryState::erase(Node& node) {
@@ -138,20 +154,18 @@ Result<HeartbeatAck> RegistryState::heartbeat(std::string_view name, std::option
   Node* const node = find_node(name);
   if (node == nullptr) return no_such_service(name);
   if (generation && *generation != node->stored.generation) {
-    return conflict("Service '" + std::string(name) +
-                    "' has been registered by someone else since: its generation is " +
-                    std::to_string(node->stored.generation) + ", not " + std::to_string(*generation));
+    return taken_since(name, node->stored.generation, *generation);
   }
   renew(*node, now, wall_now, events);
   return HeartbeatAck{lease_remaining(*node, now), log_.revision(), node->stored.generation};
 }
 
-std::vector<Event> RegistryState::record_probe(std::string_view name, std::uint64_t generation, bool success,
+std::vector<Event> RegistryState::record_probe(std::string_view name, std::uint64_t health_run, bool success,
                                                TimePoint now) {
   observe(now);
   std::vector<Event> events;
   Node* const node = find_node(name);
-  if (node == nullptr || node->stored.generation != generation) return events;
+  if (node == nullptr || node->health_run != health_run) return events;
   const auto& spec = node->stored.spec;
   const std::int64_t unhealthy_after = spec.max_fails_given ? spec.max_fails : settings_.health.unhealthy_after;
   if (!node->health.record(success, unhealthy_after, settings_.health.healthy_after)) return events;

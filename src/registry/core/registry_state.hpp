@@ -59,7 +59,7 @@ struct StateSettings {
 /// What the store keeps of a service.
 struct StoredService {
   wire::ServiceSpec spec;
-  std::uint64_t generation = 0;  ///< raised by every registration of the name; fences earlier owners
+  std::uint64_t generation = 0;  ///< raised by every registration of the name, and by an update of its address
 
   bool operator==(const StoredService&) const = default;
 };
@@ -74,6 +74,9 @@ struct Change {
   std::string previous_address;  ///< host:port it had, when name_conflict
   bool renews_lease = true;
 };
+
+/// The registration that whoever asks takes for the present one; nullopt: it did not say, and is believed.
+using Owner = std::optional<std::uint64_t>;
 
 /// What the changes that are being stored just now will add.
 struct InFlight {
@@ -90,6 +93,7 @@ struct ServiceEntry {
   wire::MetadataFacts facts;
   Lease lease;
   Health health;
+  std::uint64_t health_run = 0;  ///< another number, of all services, whenever `health` begins anew: fences probes
   WallTime last_heartbeat{};
   Revision revision = 0;  ///< of its last change
   bool lease_reported_dead = false;
@@ -118,16 +122,20 @@ class RegistryState {
   void restore(std::vector<StoredService> services, TimePoint now, WallTime wall_now);
 
   /// Thresholds, time-outs and limits may change at run time (SIGHUP); leases that are alive are re-judged by the next
-  /// advance().
-  void reconfigure(const StateSettings& settings);
+  /// advance(). Health that no probe could mend any more, since they ended or since they make nobody unhealthy, goes back
+  /// to unknown: became_healthy.
+  std::vector<Event> reconfigure(const StateSettings& settings);
 
   // -- durable changes ------------------------------------------------------------------------------------------------
-  /// Errors: limit_exceeded (max_services, max_metadata_total_bytes), conflict (name held, policy reject).
-  Result<Change> plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight = {});
-  /// Errors: not_found, limit_exceeded (max_metadata_total_bytes).
+  /// Errors: limit_exceeded (max_services, max_metadata_total_bytes), conflict (a live registration of another address
+  /// holds the name, and the policy is reject or `owner` was replaced by it).
+  Result<Change> plan_register(wire::ServiceSpec spec, TimePoint now, InFlight in_flight = {}, Owner owner = {});
+  /// Another host or port than that of a live registration is a conflict of names, unless the patch names the generation.
+  /// Errors: not_found, conflict (another generation; policy reject), limit_exceeded (max_metadata_total_bytes).
   Result<Change> plan_update(std::string_view name, const wire::ServicePatch& patch, TimePoint now,
                              InFlight in_flight = {});
-  Result<Change> plan_remove(std::string_view name, TimePoint now);
+  /// Errors: not_found, conflict (another generation).
+  Result<Change> plan_remove(std::string_view name, TimePoint now, Owner owner = {});
   /// Services to remove in this sweep: stale for longer than their removal time-out, at most the guard's share of the
   /// fleet (random choice: `random` returns uniform 64-bit values), none while removal is on hold.
   std::vector<Change> plan_sweep(TimePoint now, const std::function<std::uint64_t()>& random);
@@ -145,8 +153,9 @@ class RegistryState {
   /// Errors: not_found; conflict when `generation` is given and is not the present one.
   Result<HeartbeatAck> heartbeat(std::string_view name, std::optional<std::uint64_t> generation, TimePoint now,
                                  WallTime wall_now, std::vector<Event>& events);
-  /// Ignored when the name is gone or its generation is another one by now.
-  std::vector<Event> record_probe(std::string_view name, std::uint64_t generation, bool success, TimePoint now);
+  /// `health_run`: the service's when the probe began. Ignored when the name is gone, or has another one by now: what was
+  /// probed is not what is registered there.
+  std::vector<Event> record_probe(std::string_view name, std::uint64_t health_run, bool success, TimePoint now);
 
   /// Observes the time: detects a pause of the process, turns leases that ran out into events. Call it at least once
   /// per second and at next_deadline().
@@ -187,6 +196,7 @@ class RegistryState {
   Node* find_node(std::string_view name) const;
   Node& place_of(const std::string& name);
   void erase(Node& node);
+  void restart_health(Node& node);
   void fill(Node& node, StoredService stored);
   LeaseTerms terms_of(const wire::ServiceSpec& spec) const;
   bool lease_alive(const ServiceEntry& entry, TimePoint now) const;
@@ -210,6 +220,7 @@ class RegistryState {
   TimePoint grace_from_;
   TimePoint observed_;
   std::uint64_t generation_;  ///< highest given out or restored
+  std::uint64_t health_runs_ = 0;
   std::uint64_t name_conflicts_ = 0;
   std::uint64_t pauses_ = 0;
 };

@@ -1,8 +1,8 @@
 #include "registry/io/http_api.hpp"
 
 #include "common/core/json_text.hpp"
-#include "common/core/time_text.hpp"
 #include "common/core/wire/api_error.hpp"
+#include "registry/core/messages.hpp"
 
 namespace svc::registry {
 namespace {
@@ -27,8 +27,6 @@ int status_of(Errc code) {
   }
   return 500;
 }
-
-Error no_such_service(const std::string& name) { return not_found("Service '" + name + "' not found"); }
 
 }  // namespace
 
@@ -89,38 +87,54 @@ HttpResponse HttpApi::refusal(const Error& error) const {
 
 HttpApi::Answer HttpApi::post_service(const HttpRequest& request) {
   observe();
-  auto spec = wire::parse_registration(request.body, wall_now());
+  Owner owner;
+  auto spec = wire::parse_registration(request.body, wall_now(), &owner);
   if (!spec) {
     co_return refusal(spec.error());
   }
   const auto admitted = co_await parts_.gate.admit(*spec);
   if (!admitted) {
-    log_.warn("registration refused",
-              {{"name", spec->name}, {"client", request.peer}, {"reason", admitted.error().message}});
+    note_refusal("registration refused", spec->name, request, admitted.error());
     co_return refusal(admitted.error());
   }
   const std::string name = spec->name;
-  const ChangeWriter::Plan plan = [&spec](RegistryState& state, TimePoint now, InFlight in_flight) {
-    return state.plan_register(*std::move(spec), now, in_flight);
+  const ChangeWriter::Plan plan = [&spec, owner](RegistryState& state, TimePoint now, InFlight in_flight) {
+    return state.plan_register(*std::move(spec), now, in_flight, owner);
   };
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
     if (change.error().code == Errc::conflict) {
-      parts_.metrics.name_conflicts.add();
-      log_.warn("registration of a live name refused", {{"name", name}, {"client", request.peer}});
+      note_refusal("registration of a live name refused", name, request, change.error());
     }
     co_return refusal(change.error());
   }
-  if (change->name_conflict) {
-    parts_.metrics.name_conflicts.add();
-    log_.warn("a live name was taken over from another address",
-              {{"name", name}, {"client", request.peer}, {"previous_address", change->previous_address}});
-  }
+  note_conflict(request, *change);
   const auto* entry = parts_.state.find(name);
   if (!entry) {
     co_return refusal(no_such_service(name));  // unregistered by somebody else in the meantime
   }
   co_return answer(service_message_json(context(), "Service '" + name + "' registered successfully", *entry), 201);
+}
+
+void HttpApi::note_refusal(std::string_view what, std::string_view name, const HttpRequest& request,
+                           const Error& error) {
+  if (const auto pass = refusals_.check(steady_now())) {
+    log_.warn(
+        what,
+        {{"name", name}, {"client", request.peer}, {"reason", error.message}, {"lines_held_back", pass->suppressed}});
+  }
+}
+
+void HttpApi::note_conflict(const HttpRequest& request, const Change& change) {
+  if (!change.name_conflict) {
+    return;
+  }
+  if (const auto pass = take_overs_.check(steady_now())) {
+    log_.warn("a live name was taken over from another address", {{"name", change.service.spec.name},
+                                                                  {"client", request.peer},
+                                                                  {"previous_address", change.previous_address},
+                                                                  {"lines_held_back", pass->suppressed}});
+  }
 }
 
 HttpApi::Answer HttpApi::get_service(const HttpRequest& request) {
@@ -142,9 +156,10 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
     co_return refusal(patch.error());
   }
   const auto patched = wire::patched(entry->stored.spec, *patch);
-  const auto admitted = co_await parts_.gate.admit(patched);
+  const bool addresses = patch->host || patch->url || patch->metadata_json;
+  const auto admitted = co_await parts_.gate.admit(patched, addresses);
   if (!admitted) {
-    log_.warn("update refused", {{"name", name}, {"client", request.peer}, {"reason", admitted.error().message}});
+    note_refusal("update refused", name, request, admitted.error());
     co_return refusal(admitted.error());
   }
   const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight in_flight) {
@@ -152,8 +167,12 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
   };
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
+    if (change.error().code == Errc::conflict) {
+      note_refusal("update refused", name, request, change.error());
+    }
     co_return refusal(change.error());
   }
+  note_conflict(request, *change);
   entry = parts_.state.find(name);
   if (!entry) {
     co_return refusal(no_such_service(name));
@@ -164,8 +183,12 @@ HttpApi::Answer HttpApi::put_service(const HttpRequest& request) {
 HttpApi::Answer HttpApi::delete_service(const HttpRequest& request) {
   observe();
   const auto& name = request.params[0];
+  const auto owner = parse_generation(request.query);
+  if (!owner) {
+    co_return refusal(owner.error());
+  }
   const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight) {
-    return state.plan_remove(name, now);
+    return state.plan_remove(name, now, *owner);
   };
   const auto change = co_await parts_.writer.run(name, plan);
   if (!change) {
@@ -176,118 +199,6 @@ HttpApi::Answer HttpApi::delete_service(const HttpRequest& request) {
   body += R"(,"revision":)";
   append_json_int(body, parts_.state.revision());
   body += '}';
-  co_return answer(std::move(body));
-}
-
-HttpApi::Answer HttpApi::post_heartbeat(const HttpRequest& request) {
-  const auto& name = request.params[0];
-  if (!parts_.writer.renewable(name)) {
-    const bool settled = co_await parts_.writer.settle(name);
-    if (!settled) {
-      co_return refusal(unavailable("The service is still being stored or removed; try again in a moment"));
-    }
-  }
-  observe();
-  const auto heartbeat = request.body.empty() ? wire::HeartbeatRequest{} : wire::parse_heartbeat(request.body);
-  const auto* entry = parts_.state.find(name);
-  if (entry && heartbeat.status && *heartbeat.status != entry->stored.spec.status) {
-    // It lives, whatever the disk says to its new status. A lease that has ended comes back with that.
-    if (parts_.state.is_healthy(*entry, steady_now())) {
-      std::vector<Event> none;
-      static_cast<void>(parts_.state.heartbeat(name, heartbeat.generation, steady_now(), wall_now(), none));
-    }
-    const auto changed = co_await change_status(name, *heartbeat.status, heartbeat.generation);
-    if (!changed) {
-      co_return refusal(changed.error());
-    }
-  }
-  std::vector<Event> events;
-  const auto ack = parts_.state.heartbeat(name, heartbeat.generation, steady_now(), wall_now(), events);
-  parts_.publisher.publish(events);
-  if (!ack) {
-    parts_.metrics.heartbeats_unknown.add();
-    co_return refusal(ack.error());
-  }
-  parts_.metrics.heartbeats.add();
-  std::string body = R"({"message":"Heartbeat received","timestamp":")";
-  body += iso8601(wall_now());
-  body += R"(","lease_remaining":)";
-  append_seconds(body, ack->lease_remaining);
-  body += R"(,"revision":)";
-  append_json_int(body, ack->revision);
-  body += R"(,"generation":)";
-  append_json_int(body, ack->generation);
-  body += '}';
-  co_return answer(std::move(body));
-}
-
-asio::awaitable<Result<void>> HttpApi::change_status(std::string name, std::string status,
-                                                     std::optional<std::uint64_t> generation) {
-  wire::ServicePatch patch;
-  patch.status = std::move(status);
-  const ChangeWriter::Plan plan = [&](RegistryState& state, TimePoint now, InFlight in_flight) -> Result<Change> {
-    const auto* entry = state.find(name);
-    if (entry && generation && *generation != entry->stored.generation) {
-      std::vector<Event> none;
-      return state.heartbeat(name, generation, now, wall_now(), none).error();
-    }
-    return state.plan_update(name, patch, now, in_flight);
-  };
-  const auto change = co_await parts_.writer.run(name, plan);
-  co_return change ? Result<void>{} : Result<void>{change.error()};
-}
-
-HttpApi::Answer HttpApi::get_service_health(const HttpRequest& request) {
-  observe();
-  // A service whose health_url is this very path would keep its own lease alive, with the registry's help.
-  if (request.field("User-Agent").starts_with("infinilm-registry/")) {
-    co_return refusal(Error{Errc::forbidden, ErrorSource::client, false, "A probe must not ask for a probe", ""});
-  }
-  const auto& name = request.params[0];
-  const auto* entry = parts_.state.find(name);
-  if (!entry) {
-    co_return refusal(no_such_service(name));
-  }
-  if (parts_.prober.busy()) {
-    co_return refusal(unavailable("Too many probes are in progress; try again in a moment"));
-  }
-  const auto outcome = co_await parts_.prober.probe_on_demand(*entry);
-  if (outcome.healthy && parts_.state.find(name)) {
-    bool renewable = parts_.writer.renewable(name);
-    if (!renewable) {
-      renewable = co_await parts_.writer.settle(name);
-    }
-    std::vector<Event> events;
-    // A service that vanished during the probe has no lease to renew: the look-up below says so.
-    if (renewable) {
-      static_cast<void>(parts_.state.heartbeat(name, std::nullopt, steady_now(), wall_now(), events));
-    }
-    parts_.publisher.publish(events);
-  }
-  entry = parts_.state.find(name);
-  if (!entry) {
-    co_return refusal(no_such_service(name));
-  }
-  std::string body = R"({"service":)";
-  append_json_string(body, name);
-  body += R"(,"health_status":")";
-  body += outcome.healthy ? "healthy" : "unhealthy";
-  body += R"(","is_healthy":)";
-  append_json_bool(body, parts_.state.is_healthy(*entry, steady_now()));
-  body += R"(,"last_heartbeat":)";
-  append_epoch_seconds(body, entry->last_heartbeat);
-  append_context(body, context());
-  body += R"(,"probe":{"url":)";
-  append_json_string(body, outcome.url);
-  body += R"(,"status":)";
-  append_json_int(body, outcome.status);
-  body += R"(,"error":)";
-  append_json_string(body, outcome.error);
-  body += R"(,"took_ms":)";
-  append_json_double(
-      body,
-      std::chrono::duration<double, std::milli>(std::chrono::floor<std::chrono::microseconds>(outcome.took)).count());
-  body += "}}";
   co_return answer(std::move(body));
 }
 

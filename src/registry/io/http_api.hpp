@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "common/io/http_server.hpp"
+#include "common/io/log_limit.hpp"
 #include "common/io/random.hpp"
 #include "registry/io/change_writer.hpp"
 #include "registry/io/prober.hpp"
@@ -66,8 +67,9 @@ class HttpApi {
   Answer get_service(const HttpRequest& request);
   Answer put_service(const HttpRequest& request);
   Answer delete_service(const HttpRequest& request);
-  Answer get_service_health(const HttpRequest& request);
+  // lease_api.cpp
   Answer post_heartbeat(const HttpRequest& request);
+  Answer get_service_health(const HttpRequest& request);
 
   asio::awaitable<void> wait_for_change(const HttpRequest& request, Revision since, Duration limit);
   HttpResponse watch_answer(const ListRequest& list, Revision since, bool known_since);
@@ -80,6 +82,8 @@ class HttpApi {
   bool warming() const;
   HttpResponse answer(std::string body, int status = 200) const;
   HttpResponse refusal(const Error& error) const;
+  void note_refusal(std::string_view what, std::string_view name, const HttpRequest& request, const Error& error);
+  void note_conflict(const HttpRequest& request, const Change& change);
   HttpResponse stamped(HttpResponse response) const;
 
   ApiParts parts_;
@@ -90,6 +94,9 @@ class HttpApi {
   std::unordered_map<std::string, std::weak_ptr<const std::string>> shared_;
   Revision shared_revision_ = 0;
   TextPool lists_;
+  // Any client can cause these lines, as often as it asks.
+  LogLimiter refusals_{20, 1};
+  LogLimiter take_overs_{20, 1};
   Logger log_{"api"};
 };
 

@@ -47,7 +47,10 @@ asio::awaitable<void> LeaseSweeper::watch_leases() {
     tick_.expires_at(next);
     co_await tick_.async_wait(kTok);
     publisher_.advance(state_);
-    store_.reserve_revisions(state_.revision());
+    if (const TimePoint now = steady_now(); now - reserved_ >= kTick) {  // leases may end much more often
+      reserved_ = now;
+      store_.reserve_revisions(state_.revision());
+    }
   }
 }
 

@@ -32,6 +32,7 @@ class LeaseSweeper {
   Timer tick_;
   Timer sweep_;
   TaskGroup* tasks_ = nullptr;
+  TimePoint reserved_{};
   bool on_hold_ = false;
   bool stopped_ = false;
   Logger log_{"registry"};

@@ -5,19 +5,23 @@ namespace {
 
 bool not_served(int status) { return status == 404 || status == 405; }
 
-/// Ends the wait on a timer when a scope is left.
-class WakeUp {
+}  // namespace
+
+/// Says that a periodic probe is over when its scope is left: also after an exception, else it would never be probed again.
+class Prober::End {
  public:
-  explicit WakeUp(Timer& timer) : timer_(timer) {}
-  ~WakeUp() { timer_.cancel(); }
-  WakeUp(const WakeUp&) = delete;
-  WakeUp& operator=(const WakeUp&) = delete;
+  End(Prober& prober, std::string name) : prober_(prober), name_(std::move(name)) {}
+  ~End() {
+    prober_.schedule_.ended(name_, steady_now());
+    prober_.wake_.cancel();
+  }
+  End(const End&) = delete;
+  End& operator=(const End&) = delete;
 
  private:
-  Timer& timer_;
+  Prober& prober_;
+  const std::string name_;
 };
-
-}  // namespace
 
 Prober::Prober(asio::any_io_executor executor, RegistryState& state, EventPublisher& publisher,
                RegistryMetrics& metrics, HttpClient& client, Random& random, ProberSettings settings)
@@ -84,7 +88,7 @@ void Prober::start_due(TimePoint now) {
 }
 
 asio::awaitable<void> Prober::probe_one(std::string name, Counted place) {
-  const WakeUp wake_up(wake_);            // also after an exception, else nothing would be probed any more
+  const End end(*this, name);
   const Counted taken(std::move(place));  // given back first
   if (const auto* entry = state_.find(name)) {
     co_await probe_now(*entry);
@@ -98,7 +102,7 @@ asio::awaitable<ProbeOutcome> Prober::probe_on_demand(const ServiceEntry& entry)
 
 asio::awaitable<ProbeOutcome> Prober::probe_now(const ServiceEntry& entry) {
   const auto name = entry.stored.spec.name;
-  const auto generation = entry.stored.generation;
+  const auto health_run = entry.health_run;
   const auto outcome = co_await try_targets(probe_targets(entry.stored.spec, entry.facts));
   if (outcome.unsent) {
     co_return outcome;  // that this process is out of descriptors says nothing about the service
@@ -107,7 +111,7 @@ asio::awaitable<ProbeOutcome> Prober::probe_now(const ServiceEntry& entry) {
   metrics_.probe_seconds.observe(std::chrono::duration<double>(outcome.took).count());
   log_.debug("probe", {{"name", name}, {"url", outcome.url}, {"healthy", outcome.healthy}, {"error", outcome.error}});
   publisher_.advance(state_);
-  const auto events = state_.record_probe(name, generation, outcome.healthy, steady_now());
+  const auto events = state_.record_probe(name, health_run, outcome.healthy, steady_now());
   if (!events.empty() && !outcome.healthy) {
     log_.warn("service fails its probes", {{"name", name}, {"url", outcome.url}, {"error", outcome.error}});
   }

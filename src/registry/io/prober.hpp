@@ -37,6 +37,7 @@ class Prober {
   asio::awaitable<ProbeOutcome> probe_on_demand(const ServiceEntry& entry);
 
  private:
+  class End;
   asio::awaitable<void> run();
   asio::awaitable<void> probe_one(std::string name, Counted place);
   asio::awaitable<ProbeOutcome> probe_now(const ServiceEntry& entry);

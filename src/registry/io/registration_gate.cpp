@@ -17,11 +17,14 @@ Error refused(std::string message) {
 
 }  // namespace
 
-asio::awaitable<Result<void>> RegistrationGate::admit(const wire::ServiceSpec& spec) {
+asio::awaitable<Result<void>> RegistrationGate::admit(const wire::ServiceSpec& spec, bool addresses) {
   if (strict_) {
     if (auto why = roster_.refusal(spec.name, spec.host)) {
       co_return refused(*std::move(why));
     }
+  }
+  if (!addresses) {
+    co_return Result<void>{};
   }
   auto verdict = co_await admit_host(spec.host, "'host'");
   const auto facts = wire::facts_of(spec.metadata_json);
@@ -62,6 +65,9 @@ asio::awaitable<Result<void>> RegistrationGate::admit_host(std::string host, std
     co_return Result<void>{};
   }
   const auto addresses = co_await client_.resolve(host, Deadline::after(steady_now(), kLookUpTime));
+  if (!addresses && addresses.error().retryable) {
+    co_return unavailable(what + " cannot be judged for the moment: " + addresses.error().message);
+  }
   if (!addresses) {
     co_return refused(what + " is not allowed: " + addresses.error().message +
                       ", so it is not known to be in an allowed network");

@@ -21,9 +21,10 @@ class RegistrationGate {
   }
   const ServerRoster& roster() const { return roster_; }
 
-  /// Error forbidden with a sentence for the client. Host, url and metadata.health_url are judged. Names are looked up
-  /// only when networks are restricted; what a name resolves to later is judged again at every probe.
-  asio::awaitable<Result<void>> admit(const wire::ServiceSpec& spec);
+  /// Errors, with a sentence for the client: forbidden; unavailable when the name service fails. Host, url and
+  /// metadata.health_url are judged, unless `addresses` is false, since they are as they were. Names are looked up only
+  /// when networks are restricted; what a name resolves to later is judged again at every probe.
+  asio::awaitable<Result<void>> admit(const wire::ServiceSpec& spec, bool addresses = true);
 
  private:
   asio::awaitable<Result<void>> admit_host(std::string host, std::string what);

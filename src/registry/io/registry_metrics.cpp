@@ -43,8 +43,8 @@ RegistryMetrics::RegistryMetrics() {
       metrics_.histogram("infinilm_registry_store_commit_seconds", "Time a durable commit took", latency_buckets());
   store_failures = metrics_.counter("infinilm_registry_store_failures_total",
                                     "Changes that the store refused, or did not answer in time");
-  name_conflicts = metrics_.counter("infinilm_registry_name_conflicts_total",
-                                    "Registrations of a live name from another address, accepted or refused");
+  name_conflicts_ = metrics_.counter("infinilm_registry_name_conflicts_total",
+                                     "Registrations of a live name from another address, accepted or refused");
   pauses = metrics_.counter("infinilm_registry_pauses_total",
                             "Times this process was stopped for so long that every lease was given a full term");
 }
@@ -80,6 +80,8 @@ void RegistryMetrics::refresh(const RegistryState& state) {
       at->second.add(static_cast<double>(count));
     }
   };
+  name_conflicts_.add(static_cast<double>(stats.name_conflicts - name_conflicts_counted_));
+  name_conflicts_counted_ = stats.name_conflicts;
   set(kByStatus, "status", stats.by_status, by_status_);
   set(kByHealth, "health", stats.by_health, by_health_);
   const auto one = [this](const char* name, const char* help, double value) { metrics_.gauge(name, help).set(value); };

@@ -27,13 +27,14 @@ class RegistryMetrics {
   Counter probes_good, probes_bad;
   Histogram probe_seconds, store_seconds;
   Counter store_failures;
-  Counter name_conflicts;
   Counter pauses;
 
  private:
   void refresh(const RegistryState& state);
 
   Metrics metrics_;
+  Counter name_conflicts_;
+  std::uint64_t name_conflicts_counted_ = 0;
   std::map<std::string, Gauge> by_status_, by_health_;
   /// By pattern (which outlives the server's requests: compared by address), method and status.
   std::map<std::tuple<const char*, std::size_t, int>, Counter> requests_;

@@ -1,5 +1,6 @@
 #include "registry/io/store_thread.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -37,6 +38,7 @@ struct StoreThread::State {
   // Under the mutex.
   std::deque<Job> queue;
   std::size_t in_progress = 0;
+  bool reserving = false;  // one is queued or in progress
   bool stopping = false;
   bool ended = false;
   bool left = false;  // nobody is there any more to be answered
@@ -58,7 +60,15 @@ void StoreThread::submit(std::vector<StoreOp> operations, Done done) {
   enqueue({std::move(operations), std::nullopt, std::move(done)});
 }
 
-void StoreThread::reserve_revisions(Revision revision, Done done) { enqueue({{}, revision, std::move(done)}); }
+bool StoreThread::reserve_revisions(Revision revision, Done done) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->reserving) return false;
+    state_->reserving = !state_->stopping;
+  }
+  enqueue({{}, revision, std::move(done)});
+  return true;
+}
 
 namespace {
 
@@ -80,7 +90,8 @@ void StoreThread::enqueue(Job job) {
 
 std::size_t StoreThread::pending() const {
   const std::lock_guard lock(state_->mutex);
-  return state_->queue.size() + state_->in_progress;
+  const std::size_t all = state_->queue.size() + state_->in_progress;
+  return all - std::min<std::size_t>(all, state_->reserving ? 1 : 0);
 }
 
 void StoreThread::stop() {
@@ -116,7 +127,6 @@ void StoreThread::run(const std::shared_ptr<State>& state) {
 /// False: it is to end, and nothing is left to do.
 bool StoreThread::State::next(std::vector<Job>& group) {
   std::unique_lock lock(mutex);
-  in_progress = 0;
   wake.wait(lock, [this] { return stopping || !queue.empty(); });
   if (queue.empty()) return false;
   // A reservation is a transaction of its own; commits up to it go together.
@@ -148,6 +158,8 @@ void StoreThread::State::carry_out(std::vector<Job> group) {
   }
   const Duration took = steady_now() - start;
   const std::lock_guard lock(mutex);
+  in_progress = 0;
+  if (group.front().reserve) reserving = false;
   if (left) {
     // What waits for the answers is gone with its event loop: they may not even be destroyed.
     static_cast<void>(new std::vector<Job>(std::move(group)));

@@ -32,10 +32,11 @@ class StoreThread {
 
   /// An empty list is answered after everything submitted before it.
   void submit(std::vector<StoreOp> operations, Done done);
-  /// See Store::reserve_revisions; in order with the commits. `done` may be empty.
-  void reserve_revisions(Revision revision, Done done = {});
+  /// See Store::reserve_revisions; in order with the commits. `done` may be empty. False: not taken, and `done` is not
+  /// called, since an earlier one waits or is under way: a disk that hangs must not gather them.
+  bool reserve_revisions(Revision revision, Done done = {});
 
-  /// Submissions that have not been answered yet.
+  /// Submissions that have not been answered yet; reservations are none.
   std::size_t pending() const;
 
   /// Finishes what was submitted, closes the store, joins. A disk that hangs is waited for 3 s: then what is not stored is

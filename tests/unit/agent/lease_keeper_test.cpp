@@ -422,5 +422,58 @@ TEST(LeaseKeeper, RandomRegistry_AlwaysConvergesToTheWish) {
   }
 }
 
+// -- somebody else has the name ---------------------------------------------------------------------------------------------
+
+TEST(LeaseKeeper, HeartbeatTaken_AsksWithOneRegistrationWhoseItIs) {
+  Driver d;
+  d.enroll();
+  EXPECT_EQ(d.answer_at_wake(taken), heartbeat);
+  EXPECT_EQ(d.wait(), 0s);
+  EXPECT_EQ(d.answer(accepted), enroll) << "it was our own";
+  EXPECT_TRUE(d.keeper.enrolled());
+  EXPECT_FALSE(d.keeper.taken());
+  EXPECT_EQ(d.wait(), 10s);
+}
+
+TEST(LeaseKeeper, NameTaken_IsLeftAloneAndRegisteredOnceItIsFree) {
+  Driver d;
+  d.enroll();
+  d.answer_at_wake(taken);
+  EXPECT_EQ(d.answer(taken), enroll);
+  EXPECT_FALSE(d.keeper.enrolled());
+  EXPECT_TRUE(d.keeper.taken());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(d.wait(), 10s) << "no hurry";
+    EXPECT_EQ(d.answer_at_wake(taken), heartbeat);
+  }
+  d.keeper.want(d.now);
+  EXPECT_EQ(d.answer(taken), heartbeat) << "a change is no reason to take it back";
+  EXPECT_EQ(d.keeper.failures_in_a_row(), 0U);
+  EXPECT_EQ(d.answer_at_wake(failed), heartbeat);
+  EXPECT_EQ(d.answer_at_wake(unknown), heartbeat);
+  EXPECT_EQ(d.answer(accepted), enroll);
+  EXPECT_TRUE(d.keeper.enrolled());
+  EXPECT_FALSE(d.keeper.taken());
+}
+
+TEST(LeaseKeeper, NameTaken_IsNotWithdrawn) {
+  Driver d;
+  d.enroll();
+  d.answer_at_wake(taken);
+  d.answer(taken);
+  d.keeper.want_gone(d.now);
+  EXPECT_TRUE(d.keeper.settled_gone());
+  EXPECT_EQ(d.keeper.next(d.now + 1h), none);
+}
+
+TEST(LeaseKeeper, WithdrawalOfANameThatWasTaken_CountsAsGone) {
+  Driver d;
+  d.enroll();
+  d.keeper.want_gone(d.now);
+  EXPECT_EQ(d.answer(taken), withdraw);
+  EXPECT_TRUE(d.keeper.settled_gone());
+  EXPECT_FALSE(d.keeper.enrolled());
+}
+
 }  // namespace
 }  // namespace svc::agent

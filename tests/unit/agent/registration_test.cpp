@@ -409,5 +409,15 @@ TEST(ModelList, TheDeepestThatIsTaken_CanBeRegistered) {
   }
 }
 
+TEST(Generation, IsTakenFromAnswersAndPutIntoBodies) {
+  EXPECT_EQ(generation_in(R"({"message":"m","service":{"name":"a","generation":1000001},"revision":7})"), 1'000'001U);
+  EXPECT_EQ(generation_in(R"({"message":"Heartbeat received","generation":5})"), 5U);
+  for (const auto* none : {"", "[]", "{}", R"({"generation":"5"})", R"({"generation":-5})", R"({"service":{}})"}) {
+    EXPECT_EQ(generation_in(none), std::nullopt) << none;
+  }
+  EXPECT_EQ(with_generation(R"({"status":"running"})", 5), R"({"status":"running","generation":5})");
+  EXPECT_EQ(*wire::parse_heartbeat(with_generation(heartbeat_body("running", {}), 5)).generation, 5U);
+}
+
 }  // namespace
 }  // namespace svc::agent

@@ -79,6 +79,8 @@ TEST(ParseRegistration, LenientForms_AreAccepted) {
   EXPECT_EQ(parse_registration(with("metadata", "null"), kNow)->metadata_json, "{}");
   EXPECT_EQ(parse_registration(with("timestamp", "null"), kNow)->timestamp, "2026-11-23T12:00:00.000000Z");
   EXPECT_EQ(parse_registration(with("timestamp", R"("")"), kNow)->timestamp, "2026-11-23T12:00:00.000000Z");
+  EXPECT_EQ(parse_registration(with("timestamp", "1790000000.25"), kNow)->timestamp, "1790000000.25");
+  EXPECT_EQ(parse_registration(with("timestamp", "1790000000"), kNow)->timestamp, "1790000000");
   EXPECT_EQ(parse_registration(with("weight", "null"), kNow)->weight, 1);
   EXPECT_EQ(parse_registration(with("fail_timeout", "0.5"), kNow)->fail_timeout, Duration(500ms));
   EXPECT_EQ(parse_registration(with("name", R"("a/b c\u00e9")"), kNow)->name, "a/b c\u00e9");
@@ -180,7 +182,7 @@ TEST(ParseRegistration, BadField_IsNamedWithItsRule) {
       {"status", "{}", "'status' must be a string, got an object"},
       {"status", R"("")", "'status' must not be empty"},
       {"status", quoted(65), "'status' must be a string of 1 to 64 bytes, got 65 bytes"},
-      {"timestamp", "12", "'timestamp' must be a string, got 12"},
+      {"timestamp", "true", "'timestamp' must be a string, got true"},
       {"timestamp", quoted(65), "'timestamp' must be a string of at most 64 bytes, got 65 bytes"},
       {"metadata", "[]", "'metadata' must be an object, got an array"},
       {"metadata", R"("x")", R"('metadata' must be an object, got "x")"},
@@ -292,6 +294,22 @@ TEST(ParseHeartbeat, UsableParts_AreReadAndTheRestIgnored) {
     const HeartbeatRequest request = parse_heartbeat(c.body);
     EXPECT_EQ(request.status, c.status) << c.body;
     EXPECT_EQ(request.generation, c.generation) << c.body;
+  }
+}
+
+TEST(Generation, OfARegistrationAndAnUpdate_IsReadAndNotKept) {
+  std::optional<std::uint64_t> generation;
+  const auto spec = parse_registration(with("generation", "1000001"), kNow, &generation);
+  ASSERT_TRUE(spec.has_value());
+  EXPECT_EQ(generation, 1'000'001U);
+  EXPECT_EQ(*spec, *parse_registration(minimal().dump(), kNow, &generation));
+  EXPECT_EQ(generation, std::nullopt);
+  const auto patch = parse_update(R"({"generation":7})");
+  ASSERT_TRUE(patch.has_value());
+  EXPECT_EQ(patch->generation, 7U);
+  EXPECT_TRUE(patch->empty());
+  for (const auto* bad : {R"("7")", "-7", "7.5", "[]"}) {
+    EXPECT_EQ(parse_update(std::string(R"({"generation":)") + bad + "}").error().code, Errc::invalid_argument) << bad;
   }
 }
 

@@ -66,7 +66,7 @@ class Driver {
   std::vector<Event> probe(std::string_view name, bool success, int times = 1) {
     std::vector<Event> all;
     for (int i = 0; i < times; ++i) {
-      const auto events = state.record_probe(name, state.find(name)->stored.generation, success, now);
+      const auto events = state.record_probe(name, state.find(name)->health_run, success, now);
       all.insert(all.end(), events.begin(), events.end());
     }
     return all;

@@ -4,24 +4,23 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "registry/core/registry_state.hpp"
 #include "tests/unit/registry/fixture.hpp"
+#include "tests/unit/registry/random_choices.hpp"
 #include "tests/unit/registry/reference_model.hpp"
 
 namespace svc::registry::test {
 
 using Names = std::vector<std::string>;
 
-class Session {
+class Session : private RandomChoices {
  public:
-  explicit Session(std::uint64_t seed) : random_(seed) {
+  explicit Session(std::uint64_t seed) : RandomChoices(seed) {
     settings_.max_services = 14;
     settings_.event_log_capacity = 64;
     settings_.on_name_conflict = chance(2) ? NameConflictPolicy::reject : NameConflictPolicy::accept;
@@ -79,34 +78,7 @@ class Session {
   const std::map<EventKind, int>& raised() const { return raised_; }
 
  private:
-  std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
-  bool chance(std::uint64_t one_in) { return below(one_in) == 0; }
-  template <class T, std::size_t N>
-  T any(const std::array<T, N>& values) {
-    return values[below(N)];
-  }
   std::string any_name() { return "s" + std::to_string(below(18)); }
-
-  wire::ServiceSpec any_spec(const std::string& name) {
-    wire::ServiceSpec spec;
-    spec.name = name;
-    spec.host = any<const char*, 3>({"10.0.0.1", "10.0.0.2", "gpu3"});
-    spec.port = static_cast<std::uint16_t>(8000 + below(2));
-    spec.hostname = any<const char*, 2>({"gpu1", "gpu3"});
-    spec.url = "http://" + spec.host + ":" + std::to_string(spec.port);
-    spec.status = any<const char*, 3>({"running", "running", "draining"});
-    spec.metadata_json =
-        any<const char*, 4>({"{}", R"({"type":"openai-api","models":["m1","m2"]})",
-                             R"({"type":"openai-api","models_list":[{"id":"m2"}]})", R"({"health_url":"http://h/x"})"});
-    if (chance(4)) spec.models = {"m3"};
-    if (chance(2)) spec.heartbeat_interval = any<Duration, 3>({1s, 5s, 60s});
-    if (chance(6)) spec.remove_after = any<Duration, 2>({20s, 200s});
-    if (chance(3)) {
-      spec.max_fails = static_cast<std::int64_t>(below(3));
-      spec.max_fails_given = true;
-    }
-    return spec;
-  }
 
   /// Compares what a command raised with what the model says, and that revisions are contiguous.
   void raised(const std::vector<Event>& events, const Names& expected) {
@@ -162,11 +134,20 @@ class Session {
     if (chance(6)) patch.metadata_json = other.metadata_json;
     if (chance(6)) patch.heartbeat_interval = other.heartbeat_interval;
     if (chance(6)) patch.max_fails = other.max_fails;
-    const auto change = state_->plan_update(name, patch, now_);
     model_->see(now_);
-    ASSERT_EQ(change.has_value(), model_->services.contains(name));
+    const auto old = model_->services.find(name);
+    const bool known = old != model_->services.end();
+    const bool moves = known && patch.host && *patch.host != old->second.stored.spec.host;
+    if (moves && chance(2)) patch.generation = old->second.stored.generation;
+    const bool conflict = moves && !patch.generation && model_->is_alive(old->second, now_);
+    const bool refused = conflict && settings_.on_name_conflict == NameConflictPolicy::reject;
+    const auto change = state_->plan_update(name, patch, now_);
+    conflicts_ += conflict ? 1U : 0U;
+    ASSERT_EQ(change.has_value(), known && !refused);
     if (!change) return;
-    raised(state_->apply(*change, now_, kWallStart), model_->put_update(change->service.spec, now_));
+    ASSERT_EQ(change->name_conflict, conflict);
+    ASSERT_EQ(change->service.generation, moves ? model_->generation + 1 : old->second.stored.generation);
+    raised(state_->apply(*change, now_, kWallStart), model_->put_update(change->service, now_));
   }
   void do_remove() {
     const auto name = any_name();
@@ -201,8 +182,8 @@ class Session {
     const auto name = any_name();
     const ServiceEntry* entry = state_->find(name);
     const bool success = chance(2), outdated = chance(10);
-    const std::uint64_t generation = entry == nullptr ? 1 : entry->stored.generation - (outdated ? 1 : 0);
-    const auto events = state_->record_probe(name, generation, success, now_);
+    const std::uint64_t run = entry == nullptr ? 1 : entry->health_run - (outdated ? 1 : 0);
+    const auto events = state_->record_probe(name, run, success, now_);
     model_->see(now_);
     raised(events, entry == nullptr || outdated ? Names{} : model_->probe(name, success, now_));
   }
@@ -234,10 +215,10 @@ class Session {
     settings_.heartbeat_timeout = any<Duration, 3>({10s, 60s, 120s});
     settings_.remove_after = settings_.heartbeat_timeout * 3;
     settings_.health.unhealthy_after = static_cast<std::int64_t>(below(4));
+    settings_.health.periodic = !chance(3);
     settings_.removal.max_share = any<double, 3>({0.15, 0.5, 1.0});
     settings_.removal.hold_limit = any<Duration, 2>({1min, 1h});
-    state_->reconfigure(settings_);
-    model_->settings = settings_;
+    raised(state_->reconfigure(settings_), model_->reconfigure(settings_));
   }
   void do_restart() {
     const Revision first = state_->revision() + below(1000);
@@ -287,7 +268,6 @@ class Session {
     }
   }
 
-  std::mt19937_64 random_;
   StateSettings settings_;
   TimePoint now_ = kStart;
   std::optional<RegistryState> state_;

@@ -43,10 +43,12 @@ TEST(ProbeSchedule, TakeDue_Due_IsPlannedAgainOneIntervalLaterWithJitter) {
   ProbeSchedule earliest(30s, always(0)), latest(30s, always(~0ULL));
   earliest.add("a", kNow);
   EXPECT_EQ(earliest.take_due(kNow, 10), std::vector<std::string>{"a"});
+  earliest.ended("a", kNow + 1s);
   EXPECT_EQ(earliest.next_due(), kNow + 27s);
   latest.add("a", kNow);
   EXPECT_TRUE(latest.take_due(kNow + 29s, 10).empty());
   EXPECT_EQ(latest.take_due(kNow + 30s, 10), std::vector<std::string>{"a"});
+  latest.ended("a", kNow + 30s);
   EXPECT_GT(latest.next_due().value(), kNow + 62s);
   EXPECT_LE(latest.next_due().value(), kNow + 63s);
 }
@@ -57,6 +59,8 @@ TEST(ProbeSchedule, TakeDue_MoreThanTheLimit_LeavesTheRestDue) {
   EXPECT_EQ(schedule.take_due(kNow, 2).size(), 2U);
   EXPECT_EQ(schedule.next_due(), kNow);
   EXPECT_EQ(schedule.take_due(kNow, 2).size(), 1U);
+  EXPECT_FALSE(schedule.next_due().has_value()) << "all are under way";
+  schedule.ended("a", kNow);
   EXPECT_EQ(schedule.next_due(), kNow + 27s);
   EXPECT_TRUE(schedule.take_due(kNow, 0).empty());
 }
@@ -65,6 +69,7 @@ TEST(ProbeSchedule, TakeDue_LongBehind_GivesEachNameOnce) {
   ProbeSchedule schedule(30s, seeded());
   schedule.add("a", kNow);
   EXPECT_EQ(schedule.take_due(kNow + 1h, 100).size(), 1U);
+  schedule.ended("a", kNow + 1h);
   EXPECT_GE(schedule.next_due().value(), kNow + 1h + 27s);
 }
 
@@ -101,6 +106,44 @@ TEST(ProbeSchedule, SetInterval_Changed_ReplansEverythingAndUnchangedNothing) {
   EXPECT_EQ(schedule.next_due(), kNow + 40s);
 }
 
+TEST(ProbeSchedule, Probe_LongerThanTheInterval_IsAloneAndThenPausesForOne) {
+  ProbeSchedule schedule(100ms, always(0));
+  schedule.add("hung", kNow);
+  EXPECT_EQ(schedule.take_due(kNow, 10).size(), 1U);
+  EXPECT_TRUE(schedule.take_due(kNow + 1s, 10).empty());
+  schedule.ended("hung", kNow + 1500ms);
+  EXPECT_EQ(schedule.next_due(), kNow + 1590ms);
+  schedule.ended("hung", kNow + 1550ms);
+  EXPECT_EQ(schedule.next_due(), kNow + 1590ms) << "it has ended before";
+  EXPECT_EQ(schedule.size(), 1U);
+}
+
+TEST(ProbeSchedule, Probe_OfANameThatLeavesAndComesBack_IsStillAlone) {
+  ProbeSchedule schedule(10s, always(0));
+  schedule.add("a", kNow);
+  EXPECT_EQ(schedule.take_due(kNow, 10).size(), 1U);
+  schedule.remove("a");
+  schedule.add("a", kNow + 1s);
+  EXPECT_TRUE(schedule.take_due(kNow + 30s, 10).empty());
+  schedule.ended("a", kNow + 30s);
+  EXPECT_EQ(schedule.next_due(), kNow + 39s);
+  EXPECT_EQ(schedule.take_due(kNow + 39s, 10).size(), 1U);
+  schedule.remove("a");
+  schedule.ended("a", kNow + 40s);
+  EXPECT_FALSE(schedule.next_due().has_value());
+  EXPECT_EQ(schedule.size(), 0U);
+}
+
+TEST(ProbeSchedule, SetInterval_WhileAProbeIsUnderWay_CountsFromItsEnd) {
+  ProbeSchedule schedule(1h, always(0));
+  schedule.add("a", kNow);
+  EXPECT_EQ(schedule.take_due(kNow, 10).size(), 1U);
+  schedule.set_interval(10s, kNow + 1s);
+  EXPECT_FALSE(schedule.next_due().has_value());
+  schedule.ended("a", kNow + 2s);
+  EXPECT_EQ(schedule.next_due(), kNow + 11s);
+}
+
 TEST(ProbeSchedule, TenMinutes_ThousandNames_EachOncePerIntervalAndNoBursts) {
   ProbeSchedule schedule(30s, seeded());
   for (int i = 0; i < 1000; ++i) schedule.add(std::to_string(i), kNow);
@@ -109,7 +152,10 @@ TEST(ProbeSchedule, TenMinutes_ThousandNames_EachOncePerIntervalAndNoBursts) {
   for (int second = 1; second <= 600; ++second) {
     const auto due = schedule.take_due(kNow + second * 1s, 10'000);
     largest = std::max(largest, due.size());
-    for (const auto& name : due) ++probes[name];
+    for (const auto& name : due) {
+      ++probes[name];
+      schedule.ended(name, kNow + second * 1s);
+    }
   }
   EXPECT_EQ(probes.size(), 1000U);
   for (const auto& [name, count] : probes) EXPECT_TRUE(count >= 18 && count <= 22) << name << ": " << count;

@@ -112,5 +112,16 @@ TEST(ListRequest, FilterKey_DifferentFilters_Differ) {
   }
 }
 
+TEST(Generation, OfADelete_IsAWholeNumberOrAbsent) {
+  EXPECT_EQ(*parse_generation(QueryString("")), std::nullopt);
+  EXPECT_EQ(*parse_generation(QueryString("generation=")), std::nullopt);
+  EXPECT_EQ(*parse_generation(QueryString("x=1&generation=1000001")), std::uint64_t{1'000'001});
+  for (const auto* bad : {"generation=-1", "generation=1x", "generation=+", "generation=18446744073709551616"}) {
+    EXPECT_EQ(parse_generation(QueryString(bad)).error().code, Errc::invalid_argument) << bad;
+  }
+  EXPECT_EQ(parse_generation(QueryString("generation=abc")).error().message,
+            R"('generation' must be a whole number, got "abc")");
+}
+
 }  // namespace
 }  // namespace svc::registry

@@ -39,8 +39,10 @@ class ReferenceModel {
     services[stored.spec.name] = fresh;
     return {"registered:" + stored.spec.name};
   }
-  std::vector<std::string> put_update(const wire::ServiceSpec& spec, TimePoint now) {
+  std::vector<std::string> put_update(const StoredService& stored, TimePoint now) {
     see(now);
+    const auto& spec = stored.spec;
+    generation = std::max(generation, stored.generation);
     std::vector<std::string> events;
     ModelService& service = services.at(spec.name);
     const auto old = service.stored.spec;
@@ -52,10 +54,24 @@ class ReferenceModel {
         service.health = "unknown";
         service.failures = service.successes = 0;
       }
-      service.stored.spec = spec;
+      service.stored = stored;
       events.push_back("updated:" + spec.name);
     }
     renew(service, now, events);
+    return events;
+  }
+  std::vector<std::string> reconfigure(const StateSettings& given) {
+    const bool ended = settings.health.periodic && !given.health.periodic;
+    settings = given;
+    std::vector<std::string> events;
+    for (const auto& name : list({}, last)) {
+      ModelService& service = services.at(name);
+      if (service.health != "unhealthy") continue;
+      if (!ended && (given.health.unhealthy_after > 0 || service.stored.spec.max_fails_given)) continue;
+      service.health = "unknown";
+      service.failures = service.successes = 0;
+      events.push_back("became_healthy:" + name);
+    }
     return events;
   }
   std::vector<std::string> remove(const std::string& name, TimePoint now) {

@@ -272,5 +272,100 @@ TEST(RegistryPlan, Remove_Present_IsGoneWithOneEvent) {
   EXPECT_EQ(kinds(d.pass(1h)), "lease_expired:b");
 }
 
+// -- who names the generation of the registration that he takes for his own -----------------------------------------------
+
+/// "a" was registered from one address and then from another; both generations.
+std::pair<std::uint64_t, std::uint64_t> taken_over(Driver& d) {
+  d.enroll(make_spec("a", "10.0.0.1"));
+  const auto first = d.state.find("a")->stored.generation;
+  d.enroll(make_spec("a", "10.0.0.2"));
+  return {first, d.state.find("a")->stored.generation};
+}
+
+TEST(RegistryPlan, Generation_OfAnEarlierOwner_NeitherUpdatesNorRemoves) {
+  Driver d;
+  const auto [earlier, present] = taken_over(d);
+  wire::ServicePatch patch;
+  patch.status = "draining";
+  patch.generation = earlier;
+  for (const auto& change : {d.state.plan_update("a", patch, d.now), d.state.plan_remove("a", d.now, earlier)}) {
+    ASSERT_TRUE(change.has_error());
+    EXPECT_EQ(change.error().code, Errc::conflict);
+    EXPECT_EQ(change.error().message, "Service 'a' has been registered by someone else since: its generation is " +
+                                          std::to_string(present) + ", not " + std::to_string(earlier));
+  }
+  patch.generation = present;
+  EXPECT_TRUE(d.state.plan_update("a", patch, d.now).has_value());
+  EXPECT_TRUE(d.state.plan_remove("a", d.now, present).has_value());
+  EXPECT_EQ(d.state.plan_remove("b", d.now, present).error().code, Errc::not_found);
+}
+
+TEST(RegistryPlan, Generation_OfAnEarlierOwner_DoesNotTakeALiveNameBack) {
+  Driver d;
+  const auto [earlier, present] = taken_over(d);
+  const auto refused = d.state.plan_register(make_spec("a", "10.0.0.1"), d.now, {}, earlier);
+  ASSERT_TRUE(refused.has_error());
+  EXPECT_EQ(refused.error().code, Errc::conflict);
+  EXPECT_EQ(d.state.stats(d.now).name_conflicts, 2U);
+  EXPECT_TRUE(d.state.plan_register(make_spec("a", "10.0.0.2"), d.now, {}, earlier).has_value())
+      << "from the present address: the answer to his last registration was lost";
+  d.pass(120s);
+  EXPECT_TRUE(d.state.plan_register(make_spec("a", "10.0.0.1"), d.now, {}, earlier).has_value()) << "nobody holds it";
+  d.remove("a");
+  EXPECT_TRUE(d.state.plan_register(make_spec("a", "10.0.0.1"), d.now, {}, earlier).has_value());
+}
+
+TEST(RegistryPlan, Generation_OfTheOwner_MovesTheNameEvenWhereConflictsAreRejected) {
+  Driver d(rejecting());
+  d.enroll(make_spec("a"));
+  const auto moved = d.state.plan_register(make_spec("a", "10.0.0.2"), d.now, {}, d.state.find("a")->stored.generation);
+  ASSERT_TRUE(moved.has_value());
+  EXPECT_FALSE(moved->name_conflict);
+}
+
+TEST(RegistryPlan, Update_OfALiveAddress_IsAConflictLikeARegistrationFromThere) {
+  Driver d;
+  d.enroll(make_spec("a"));
+  const auto before = d.state.find("a")->stored.generation;
+  wire::ServicePatch patch;
+  patch.port = 9000;
+  const auto change = d.state.plan_update("a", patch, d.now);
+  ASSERT_TRUE(change.has_value());
+  EXPECT_TRUE(change->name_conflict);
+  EXPECT_EQ(change->previous_address, "10.0.0.1:8000");
+  d.update("a", patch);
+  const auto after = d.state.find("a")->stored.generation;
+  EXPECT_GT(after, before);
+  EXPECT_EQ(d.state.stats(d.now).name_conflicts, 1U);
+
+  patch.host = "10.0.0.2";
+  patch.generation = after;
+  EXPECT_FALSE(d.state.plan_update("a", patch, d.now)->name_conflict) << "the owner moves";
+  EXPECT_GT(d.state.plan_update("a", patch, d.now)->service.generation, after);
+  d.pass(120s);
+  patch.generation.reset();
+  EXPECT_FALSE(d.state.plan_update("a", patch, d.now)->name_conflict) << "nobody holds it";
+  EXPECT_GT(d.state.plan_update("a", patch, d.now)->service.generation, after);
+}
+
+TEST(RegistryPlan, Update_OfALiveAddress_NeedsTheGenerationWhereConflictsAreRejected) {
+  Driver d(rejecting());
+  d.enroll(make_spec("a", "::1"));
+  wire::ServicePatch patch;
+  patch.host = "[::1]";
+  EXPECT_TRUE(d.state.plan_update("a", patch, d.now).has_value()) << "the same host";
+  patch.host = "10.0.0.2";
+  const auto refused = d.state.plan_update("a", patch, d.now);
+  ASSERT_TRUE(refused.has_error());
+  EXPECT_EQ(refused.error().code, Errc::conflict);
+  EXPECT_NE(refused.error().message.find("is already registered by [::1]:8000"), std::string::npos);
+  EXPECT_EQ(d.state.stats(d.now).name_conflicts, 1U);
+  patch.generation = d.state.find("a")->stored.generation;
+  EXPECT_TRUE(d.state.plan_update("a", patch, d.now).has_value());
+  patch.generation.reset();
+  d.pass(120s);
+  EXPECT_TRUE(d.state.plan_update("a", patch, d.now).has_value());
+}
+
 }  // namespace
 }  // namespace svc::registry

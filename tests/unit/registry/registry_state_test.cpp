@@ -177,11 +177,42 @@ TEST(RegistryState, Probe_GoneOrReplacedService_IsIgnored) {
   settings.health.unhealthy_after = 1;
   Driver d(settings);
   d.enroll(make_spec("a"));
-  const auto old_generation = d.state.find("a")->stored.generation;
+  const auto replaced = d.state.find("a")->health_run;
   d.enroll(make_spec("a"));
-  EXPECT_TRUE(d.state.record_probe("a", old_generation, false, d.now).empty());
+  EXPECT_TRUE(d.state.record_probe("a", replaced, false, d.now).empty());
   EXPECT_TRUE(d.state.record_probe("ghost", 1, false, d.now).empty());
   EXPECT_EQ(d.health("a"), HealthStatus::unknown);
+  const auto removed = d.state.find("a")->health_run;
+  d.remove("a");
+  d.enroll(make_spec("a"));
+  EXPECT_TRUE(d.state.record_probe("a", removed, false, d.now).empty());
+}
+
+TEST(RegistryState, Probe_OfWhatAnUpdateReplaced_IsIgnored) {
+  StateSettings settings;
+  settings.health.unhealthy_after = 1;
+  const auto patches = {
+      +[](wire::ServicePatch& p) { p.port = 9000; },
+      +[](wire::ServicePatch& p) { p.url = "http://elsewhere:1"; },
+      +[](wire::ServicePatch& p) { p.metadata_json = R"({"health_url":"http://x:1/h"})"; },
+  };
+  for (const auto fill : patches) {
+    Driver d(settings);
+    d.enroll(make_spec("a"));
+    const auto begun = d.state.find("a")->health_run;
+    wire::ServicePatch patch;
+    fill(patch);
+    d.update("a", patch);
+    EXPECT_TRUE(d.state.record_probe("a", begun, false, d.now).empty());
+    EXPECT_EQ(d.health("a"), HealthStatus::unknown);
+  }
+  Driver d(settings);
+  d.enroll(make_spec("a"));
+  const auto begun = d.state.find("a")->health_run;
+  wire::ServicePatch patch;
+  patch.weight = 5;
+  d.update("a", patch);
+  EXPECT_EQ(kinds(d.state.record_probe("a", begun, false, d.now)), "became_unhealthy:a");
 }
 
 TEST(RegistryState, Probe_Success_RenewsNoLease) {
@@ -202,6 +233,35 @@ TEST(RegistryState, IsHealthy_NeedsRunningAliveAndNotUnhealthy) {
   d.enroll(spec);
   EXPECT_FALSE(d.healthy("draining"));
   EXPECT_FALSE(d.healthy("caseful"));
+}
+
+TEST(RegistryState, Reconfigure_ThatEndsProbes_LeavesNobodyUnhealthy) {
+  StateSettings settings;
+  Driver d(settings);
+  for (const auto* name : {"bad", "own", "good"}) {
+    auto spec = make_spec(name);
+    spec.max_fails = 2;
+    spec.max_fails_given = spec.name == "own";
+    d.enroll(spec);
+    d.probe(name, spec.name == "good", 3);
+  }
+  const auto begun = d.state.find("bad")->health_run;
+  settings.health.unhealthy_after = 0;
+  const auto events = d.state.reconfigure(settings);
+  EXPECT_EQ(kinds(events), "became_healthy:bad");
+  EXPECT_EQ(events.at(0).detail, "probes make no service unhealthy any more");
+  EXPECT_EQ(d.health("bad"), HealthStatus::unknown);
+  EXPECT_TRUE(d.healthy("bad"));
+  EXPECT_EQ(d.state.healthy(), 2U);
+  EXPECT_EQ(d.health("own"), HealthStatus::unhealthy) << "it has a threshold of its own";
+  EXPECT_TRUE(d.state.record_probe("bad", begun, true, d.now).empty()) << "begun before";
+
+  settings.health.periodic = false;
+  EXPECT_EQ(kinds(d.state.reconfigure(settings)), "became_healthy:own");
+  EXPECT_EQ(d.health("own"), HealthStatus::unknown);
+  EXPECT_EQ(d.health("good"), HealthStatus::healthy);
+  d.probe("own", false, 2);
+  EXPECT_EQ(kinds(d.state.reconfigure(settings)), "") << "what a probe on demand said stands";
 }
 
 }  // namespace

@@ -51,6 +51,12 @@ void normalise_port(json& body) {
   if (parse_port(found->get_ref<const std::string&>(), port)) *found = port;
 }
 
+/// Earlier registries took any value.
+void normalise_timestamp(json& body) {
+  const auto found = body.find("timestamp");
+  if (found != body.end() && found->is_number()) *found = found->dump();
+}
+
 template <class T>
 void read_integer(JsonReader& reader, std::string_view key, std::optional<T>& target, std::int64_t lo,
                   std::int64_t hi) {
@@ -122,6 +128,7 @@ ServicePatch read_fields(const json& body, JsonReader& reader) {
   }
   read_duration(reader, "heartbeat_interval", patch.heartbeat_interval, milliseconds(100), hours(24));
   read_duration(reader, "remove_after", patch.remove_after, seconds(1), hours(24 * 30));
+  read_integer(reader, "generation", patch.generation, 0, std::numeric_limits<std::int64_t>::max());
   return patch;
 }
 
@@ -159,10 +166,11 @@ std::optional<std::string> url_problem(std::string_view url) {
 
 Endpoint endpoint_of(const ServiceSpec& spec) { return {std::string(without_brackets(spec.host)), spec.port}; }
 
-Result<ServiceSpec> parse_registration(std::string_view body, WallTime now) {
+Result<ServiceSpec> parse_registration(std::string_view body, WallTime now, std::optional<std::uint64_t>* generation) {
   auto parsed = parse_object(body);
   if (!parsed) return parsed.error();
   normalise_port(*parsed);
+  normalise_timestamp(*parsed);
   JsonReader reader(*parsed, "");
   for (const auto key : kRequired) reader.required(key);
 
@@ -172,6 +180,7 @@ Result<ServiceSpec> parse_registration(std::string_view body, WallTime now) {
   reader.text("timestamp", spec.timestamp, TextLimits{0, kMaxTimestampBytes});
   if (auto error = reader.error()) return *std::move(error);
   if (spec.timestamp.empty()) spec.timestamp = iso8601(now);
+  if (generation != nullptr) *generation = fields.generation;
   return patched(std::move(spec), fields);
 }
 

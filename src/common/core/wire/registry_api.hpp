@@ -70,6 +70,8 @@ struct ServicePatch {
   std::optional<Duration> fail_timeout, heartbeat_interval, remove_after;
   std::optional<bool> backup;
   std::optional<std::vector<std::string>> models;
+  std::optional<std::uint64_t>
+      generation;  ///< changes nothing: the registration that the sender takes for the present one
 
   bool empty() const;
 };
@@ -91,8 +93,9 @@ inline const std::vector<std::string>& models_of(const ServiceSpec& spec, const 
 /// "Missing required field: F" exactly as existing clients expect; the first missing of name, host, port, hostname, url,
 /// status is named. A port may be a number or a string of digits, fail_timeout a number of seconds or "30s".
 /// Unknown fields are dropped; null counts as absent, and metadata null as {}. Whether an address may be registered at all
-/// (AddressPolicy) is the caller's question.
-Result<ServiceSpec> parse_registration(std::string_view body, WallTime now);
+/// (AddressPolicy) is the caller's question. `generation` gets the field of that name, of an owner that registers anew.
+Result<ServiceSpec> parse_registration(std::string_view body, WallTime now,
+                                       std::optional<std::uint64_t>* generation = nullptr);
 
 /// PUT /services/{name}. `name` in the body is ignored, metadata is replaced whole.
 Result<ServicePatch> parse_update(std::string_view body);
