@@ -44,7 +44,7 @@ class Registrations(AgentTest):
         let_time_pass(0.6, check)
         agent.running()
         registry.wait_status(agent.server_name, "running")
-        self.assertEqual([text for text, _ in registry.statuses_of(agent.name)][-1], "running")
+        registry.wait_status(agent.name, "running")
         self.finish(agent)
 
     def test_both_names_are_gone_after_the_engine_and_not_before(self):

@@ -93,10 +93,10 @@ class Logs(SystemTest):
         moved = registry.folder / "registry.log.old"
         registry.log_path.rename(moved)
         registry.register("between")
+        wait_until(lambda: "between" in moved.read_text(), 5, "its line, where the file is now")
         registry.signal(signal.SIGHUP)
         wait_until(lambda: "reloaded" in registry.log_text(), 5, "the new log")
         registry.register("after")
-        self.assertIn("between", moved.read_text())
         self.assertIn("after", registry.log_text())
         self.assertNotIn("after", moved.read_text())
 
