@@ -335,14 +335,19 @@ struct LongPoll {
     response.body = "[end]";
     co_return response;
   }
+
+  /// This at /poll.
+  HttpRoutes routes() {
+    HttpRoutes table;
+    table.add("GET", "/poll",
+              HttpRoute{[this](const HttpRequest& request) { return answer(request); }, Access::open, 0, true});
+    return table;
+  }
 };
 
 TEST_F(HttpServerTest, LongPoll_ClientHangsUp_HandlerIsTold) {
   LongPoll poll(io_.get_executor());
-  HttpRoutes table;
-  table.add("GET", "/poll",
-            HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
-  serve(std::move(table));
+  serve(poll.routes());
   run([](HttpServerTest& t, LongPoll& p) -> asio::awaitable<void> {
     RawClient client(t.io_.get_executor(), t.server_->port());
     co_await client.connect();
@@ -360,10 +365,7 @@ TEST_F(HttpServerTest, LongPoll_ClientHangsUp_HandlerIsTold) {
 TEST_F(HttpServerTest, LongPoll_ClientHangsUpBehindItsNextRequest_HandlerIsTold) {
   for (const bool by_reset : {false, true}) {
     LongPoll poll(io_.get_executor());
-    HttpRoutes table;
-    table.add("GET", "/poll",
-              HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
-    serve(std::move(table));
+    serve(poll.routes());
     run([](HttpServerTest& t, LongPoll& p, bool reset) -> asio::awaitable<void> {
       RawClient client(t.io_.get_executor(), t.server_->port());
       co_await client.connect();
@@ -387,10 +389,7 @@ TEST_F(HttpServerTest, LongPoll_ClientHangsUpBehindItsNextRequest_HandlerIsTold)
 
 TEST_F(HttpServerTest, LongPoll_NextRequestComesMeanwhile_IsServedBehindIt) {
   LongPoll poll(io_.get_executor());
-  HttpRoutes table;
-  table.add("GET", "/poll",
-            HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
-  serve(std::move(table));
+  serve(poll.routes());
   run([](HttpServerTest& t, LongPoll& p) -> asio::awaitable<void> {
     RawClient client(t.io_.get_executor(), t.server_->port());
     co_await client.connect();
@@ -410,10 +409,7 @@ TEST_F(HttpServerTest, LongPoll_NextRequestComesMeanwhile_IsServedBehindIt) {
 
 TEST_F(HttpServerTest, Drain_LongPollIsAnsweredAndNewConnectionsAreRefused) {
   LongPoll poll(io_.get_executor());
-  HttpRoutes table;
-  table.add("GET", "/poll",
-            HttpRoute{[&poll](const HttpRequest& request) { return poll.answer(request); }, Access::open, 0, true});
-  serve(std::move(table));
+  serve(poll.routes());
   run([](HttpServerTest& t, LongPoll& p) -> asio::awaitable<void> {
     RawClient client(t.io_.get_executor(), t.server_->port());
     const auto port = t.server_->port();
