@@ -336,6 +336,13 @@ struct LongPoll {
     co_return response;
   }
 
+  /// Returns when its request is being answered.
+  asio::awaitable<void> begin(RawClient& client) {
+    co_await client.connect();
+    co_await client.send("GET /poll HTTP/1.1\r\nHost: h\r\n\r\n");
+    co_await seen.async_wait(kTok);
+  }
+
   /// This at /poll.
   HttpRoutes routes() {
     HttpRoutes table;
@@ -350,9 +357,7 @@ TEST_F(HttpServerTest, LongPoll_ClientHangsUp_HandlerIsTold) {
   serve(poll.routes());
   run([](HttpServerTest& t, LongPoll& p) -> asio::awaitable<void> {
     RawClient client(t.io_.get_executor(), t.server_->port());
-    co_await client.connect();
-    co_await client.send("GET /poll HTTP/1.1\r\nHost: h\r\n\r\n");
-    co_await p.seen.async_wait(kTok);
+    co_await p.begin(client);
     EXPECT_TRUE(p.began);
     client.stream().close();
     co_await p.release.async_wait(kTok);
@@ -368,9 +373,7 @@ TEST_F(HttpServerTest, LongPoll_ClientHangsUpBehindItsNextRequest_HandlerIsTold)
     serve(poll.routes());
     run([](HttpServerTest& t, LongPoll& p, bool reset) -> asio::awaitable<void> {
       RawClient client(t.io_.get_executor(), t.server_->port());
-      co_await client.connect();
-      co_await client.send("GET /poll HTTP/1.1\r\nHost: h\r\n\r\n");
-      co_await p.seen.async_wait(kTok);
+      co_await p.begin(client);
       co_await client.send("GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n");
       Timer a_moment(t.io_.get_executor(), std::chrono::milliseconds(50));
       co_await a_moment.async_wait(kTok);
@@ -392,9 +395,7 @@ TEST_F(HttpServerTest, LongPoll_NextRequestComesMeanwhile_IsServedBehindIt) {
   serve(poll.routes());
   run([](HttpServerTest& t, LongPoll& p) -> asio::awaitable<void> {
     RawClient client(t.io_.get_executor(), t.server_->port());
-    co_await client.connect();
-    co_await client.send("GET /poll HTTP/1.1\r\nHost: h\r\n\r\n");
-    co_await p.seen.async_wait(kTok);
+    co_await p.begin(client);
     co_await client.send("GET /nothing HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     Timer a_moment(t.io_.get_executor(), std::chrono::milliseconds(1200));  // until it has been looked at again
     co_await a_moment.async_wait(kTok);

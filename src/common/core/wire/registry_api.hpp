@@ -70,8 +70,8 @@ struct ServicePatch {
   std::optional<Duration> fail_timeout, heartbeat_interval, remove_after;
   std::optional<bool> backup;
   std::optional<std::vector<std::string>> models;
-  std::optional<std::uint64_t>
-      generation;  ///< changes nothing: the registration that the sender takes for the present one
+  /// Changes nothing: the registration that the sender takes for the present one.
+  std::optional<std::uint64_t> generation;
 
   bool empty() const;
 };

@@ -77,8 +77,7 @@ class LaneLoad {
   std::vector<Waiting> waiting_;  // in order of their coming
   TimePoint last_begun_{};        // when an answer began last
   TimePoint last_progress_{};
-  double largest_ =
-      0;  // of the work that was there since then: what a silence may be due to, also when it was given up
+  double largest_ = 0;  // of the work that was there since then, given up or not: what a silence may be due to
   double work_ = 0, uncached_ = 0, tokens_ = 0;
   std::uint32_t decoding_ = 0, active_ = 0;
   std::uint32_t opaque_ = 0;  // of the active ones, those that do not stream
