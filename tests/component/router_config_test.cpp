@@ -118,6 +118,15 @@ TEST_F(RouterConfigTest, Methods) {
   EXPECT_NE(load({}, R"({"models":[]})"), "");
 }
 
+TEST_F(RouterConfigTest, Queue_IsAsPatientAsAnInstanceWouldBe_WithHold) {
+  EXPECT_EQ(load({"--proxy-timeout=200s"}), "");
+  EXPECT_EQ(settings().queue.max_wait, 30s);
+  EXPECT_EQ(load({"--proxy-timeout=200s", "--hold"}), "");
+  EXPECT_EQ(settings().queue.max_wait, 200s);
+  EXPECT_EQ(load({"--proxy-timeout=200s", "--hold", "--queue-timeout=5s"}), "");
+  EXPECT_EQ(settings().queue.max_wait, 5s);
+}
+
 TEST_F(RouterConfigTest, Aliases_ChainsAreFollowedCirclesRefused) {
   EXPECT_EQ(load({}, R"({"router":{"model_aliases":{"gpt-4o":"big","big":"qwen3-32b"}}})"), "");
   EXPECT_EQ(settings().balancing.model_aliases.at("gpt-4o"), "qwen3-32b");

@@ -6,6 +6,7 @@ import json
 import threading
 import urllib.parse
 
+from support import http_wire
 from support.case import main
 from support.router_process import MODEL, RouterTest
 from support.sim_process import CHAT, chat
@@ -272,6 +273,25 @@ class Prefix(RouterTest):
         self.assertEqual(self.metric(router, "infinilm_router_hold_seconds_count"), 3)
         self.assertEqual(self.metric(router, "infinilm_router_queue_seconds_count"), 3)
         self.assertGreater(self.metric(router, "infinilm_router_hold_seconds_sum"), 0)
+
+    def test_a_slow_answer_counts_in_the_ratio_however_many_came_meanwhile(self):
+        sims = self.start_sims(2)
+        router = self.balancer(sims, hung_timeout=0, health_interval=0)
+        slow = router.connection()
+        self.addCleanup(slow.close)
+        for sim in sims:
+            sim.pause()
+        slow.send(http_wire.request_bytes("POST", CHAT, json=chat(text(1, 60_000), stream=True, max_tokens=1)))
+        name = wait_until(lambda: next((n for n, s in router.services().items() if s["in_flight"]), None), 20, "its way")
+        next(sim for sim in sims if sim.name != name).resume()
+        for number in range(300):
+            self.assertNotEqual(router.chat(text(number, 40), max_tokens=1).header("x-sim-name"), name)
+        ratio = "infinilm_router_prefix_ttft_ratio_count"
+        self.assertEqual(self.metric(router, ratio), 0)
+        next(sim for sim in sims if sim.name == name).resume()
+        self.assertEqual(slow.read_response().status, 200)
+        router.wait_idle()
+        self.assertEqual(self.metric(router, ratio), 1)
 
     def test_a_held_request_whose_client_leaves_is_gone_at_once(self):
         sims = self.start_sims(1)
