@@ -79,7 +79,7 @@ TEST_F(ShimDeath, S4_AgentGone_EverythingIsGoneWithinASecond) {
   const Duration limit = std::getenv("INFINILM_SANITIZER") != nullptr ? 3s : 1s;
   for (const auto& steps : engines) {
     Duration took = Duration::max();
-    for (int attempt = 0; attempt < 4 && took >= limit; ++attempt) {  // a busy machine can only add to it
+    for (int attempt = 0; attempt < 8 && took >= limit; ++attempt) {  // a busy machine can only add to it
       LaunchOrder made = order(steps);
       made.grace = 1h;
       start_ready(made);

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/io/proc_scan.hpp"
+#include "tests/support/patience.hpp"
 #include "tests/support/run_fixture.hpp"
 
 namespace svc::agent {
@@ -46,9 +47,9 @@ TEST_F(ShimOutput, Flood_LosesNothingDelaysNoOrderAndTakesNoMemory) {
   std::uint64_t most_pages = 0;
   const auto look = [&] {
     if (const auto facts = facts_of(seen.run->shim)) most_pages = std::max(most_pages, facts->rss_pages);
-    return log().find("out ready") != std::string::npos;
+    return log_end().find("out ready") != std::string::npos;
   };
-  ASSERT_TRUE(wait(look, 120s));
+  ASSERT_TRUE(wait(look, test::patience(120s)));
   const std::uint64_t before = facts_of(seen.run->shim)->rss_pages;
   EXPECT_LT(most_pages, before + 1024) << "pages of 4 KiB";
   client->stop(5s);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <filesystem>
+#include <fstream>
 
 #include "common/io/proc_scan.hpp"
 
@@ -93,6 +94,17 @@ bool RunFixture::wait(const std::function<bool()>& holds, Duration limit) {
 }
 
 std::string RunFixture::log() const { return folder.read("logs/toy.log"); }
+
+std::string RunFixture::log_end() const {
+  std::ifstream file(folder.path("logs/toy.log"), std::ios::binary | std::ios::ate);
+  const std::streamoff size = file.tellg();
+  const std::streamoff begin = std::max<std::streamoff>(size - 64 * 1024, 0);
+  std::string text(static_cast<std::size_t>(std::max<std::streamoff>(size - begin, 0)), '\0');
+  file.seekg(begin);
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
+}
 
 bool RunFixture::wait_log(const std::string& text, Duration limit) {
   return wait([&] { return log().find(text) != std::string::npos; }, limit);

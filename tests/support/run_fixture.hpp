@@ -58,6 +58,7 @@ class RunFixture : public testing::Test {
   /// Until the log has this text.
   bool wait_log(const std::string& text, Duration limit = 20s);
   [[nodiscard]] std::string log() const;
+  [[nodiscard]] std::string log_end() const;  ///< its last 64 KiB
 
   /// Processes with this test's mark, shims aside; zombies have none.
   [[nodiscard]] std::vector<pid_t> marked() const;

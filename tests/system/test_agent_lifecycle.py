@@ -13,7 +13,7 @@ from pathlib import Path
 from support import http_wire, proc_tree
 from support.agent_process import HASTY, AgentTest, program, run_agent, seconds_until, sim, toy, toy_command
 from support.case import main
-from support.waiting import best_of, let_time_pass, patience, wait_until
+from support.waiting import best_of, let_time_pass, patience, under_sanitizer, wait_until
 
 SOON = ("--restart-delay=20ms",)
 LONG = ("--restart-delay=1h",)
@@ -266,8 +266,7 @@ class Processes(AgentTest):
         odd = ["two words", "", "$HOME; touch x", "'quoted' \"twice\"", "back\\slash", "*", "ümläut", "--port=${PORT}",
                "$${PORT}", "line\nbreak"]
         agent = self.start_agent(program("/bin/sh", "-c", "sleep 1000", "sh", *odd))
-        wait_until(agent.engines, 10, "the engine")
-        pid = agent.engine_pid()
+        pid = wait_until(agent.engine_pid, 10, "the engine")
         given = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[4:-1]
         wanted = [text.replace("$${PORT}", "<").replace("${PORT}", str(agent.engine_port)).replace("<", "${PORT}")
                   for text in odd]
@@ -313,7 +312,8 @@ class Processes(AgentTest):
             took = seconds_until(lambda: not agent.marked(), killed)
             agent.start()
             return took
-        self.assertLess(best_of(4, 1.0, one_round), 1.01)
+        limit = 3.0 if under_sanitizer() else 1.0  # the shim looks for leaks at its end
+        self.assertLess(best_of(4, limit, one_round), limit + 0.01)
         agent.running().kill()  # no stop would end this one
         wait_until(lambda: not agent.marked(), 5, "the end of all processes")
 

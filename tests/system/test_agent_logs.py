@@ -88,6 +88,7 @@ class Trouble(LogTest):
         agent.engine_log_path.parent.mkdir(parents=True)
         agent.engine_log_path.symlink_to("/dev/full")
         agent.start().running()
+        wait_until(lambda: agent.status()["log_lines_lost"] >= 1000, 10, "the count of the lost lines")
         agent.engine_log_path.unlink()
         agent.signal(signal.SIGHUP)
         wait_until(agent.engine_log_path.exists, 10, "a new log")
@@ -140,7 +141,7 @@ class Trouble(LogTest):
     def test_s10_the_agent_is_busy_or_gone_and_the_log_goes_on(self):
         """S10: the shim writes the log: a paused agent holds nothing up, and nothing is lost."""
         agent = self.start_agent(toy("--load=0.5", "--print=lines:20000"))
-        wait_until(agent.engines, 10, "the engine")
+        wait_until(agent.engine_pid, 10, "the engine")
         agent.signal(signal.SIGSTOP)
         self.printed(agent)
         agent.signal(signal.SIGCONT)

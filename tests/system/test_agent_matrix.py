@@ -377,8 +377,9 @@ class Simulator(AgentTest):
         self.assertEqual((entry["models"], [item["id"] for item in entry["metadata"]["models_list"]]),
                          (["a", "b"], ["a", "b"]))
         router = self.start_router(registry=registry)
+        wait_until(lambda: router.chat(model="b").status == 200, 20, "an answer")
         for model in ("b", "a"):
-            answer = wait_until(lambda m=model: router.chat(model=m), 20, "an answer")
+            answer = router.chat(model=model)
             self.assertEqual((answer.status, answer.json()["model"]), (200, model))
         self.assert_openai_error(router.chat(model="c"), 404, "model_not_found")
         self.finish(agent)

@@ -24,7 +24,7 @@ class Earlier(AgentTest):
         self.finish(agent)
 
     def test_health_is_200_only_when_the_engine_is_ready(self):
-        agent = self.start_agent(toy("--load=0.5"))
+        agent = self.start_agent(toy("--load=3"))
         self.assertEqual(agent.call("GET", "/health").status, 503)
         agent.running()
         response = agent.call("GET", "/health")
@@ -58,7 +58,7 @@ class Earlier(AgentTest):
         self.finish(agent)
 
     def test_models_are_those_of_the_engine(self):
-        agent = self.start_agent(toy("--load=0.5", "--model=m7"))
+        agent = self.start_agent(toy("--load=3", "--model=m7"))
         response = agent.call("GET", "/models")
         self.assertEqual((response.status, response.json()), (503, {"error": "InfiniLM server not ready"}))
         agent.running()

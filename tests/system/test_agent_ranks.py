@@ -25,6 +25,10 @@ class Ranks(AgentTest):
             found.setdefault(int(rank.removeprefix("--rank=")), item.pid)
         return found
 
+    def all_forked(self, agent):
+        """Three ranks and a child of each: rank 0 is ready before the others have forked theirs."""
+        wait_until(lambda: len(agent.engines()) == 6, 10, "three ranks and three children")
+
     def test_all_ranks_run_and_rank_0_serves(self):
         agent = self.ranks("--load=0.3")
         wait_until(lambda: len(self.by_rank(agent)) == 3, 10, "three ranks")
@@ -48,7 +52,7 @@ class Ranks(AgentTest):
         after = self.by_rank(agent)
         self.assertEqual(len(after), 3)
         self.assertEqual(set(before.values()) & set(after.values()), set(), "all ranks are new")
-        self.assertEqual(len(agent.engines()), 6)
+        self.all_forked(agent)
         exit = agent.last_exit()
         self.assertEqual(exit["rank"], rank)
         self.finish(agent)
@@ -112,7 +116,7 @@ class Ranks(AgentTest):
     def test_ranks_die_with_the_agent(self):
         agent = self.ranks("--children=setsid-double")
         agent.running()
-        self.assertEqual(len(agent.engines()), 6)
+        self.all_forked(agent)
         agent.kill()
         wait_until(lambda: not agent.marked(), 3, "the end of all ranks")
 

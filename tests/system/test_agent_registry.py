@@ -35,7 +35,7 @@ class Registrations(AgentTest):
         self.assertEqual(registry.strange, [], "more than the earlier registry knew")
 
     def test_nothing_is_running_before_the_engine_is_ready(self):
-        agent = self.start_agent(toy("--load=2"))
+        agent = self.start_agent(toy("--load=4"))
         registry = agent.registry
 
         def check():
@@ -121,7 +121,7 @@ class Registrations(AgentTest):
 
 class Heartbeats(AgentTest):
     def test_both_names_are_kept_alive_with_their_status(self):
-        agent = self.running_agent(sim(), "--heartbeat-interval=1s")
+        agent = self.running_agent(sim(), "--heartbeat-interval=1s", "--probe-interval=1h")  # a probe is a connection too
         since = time.monotonic()
 
         def beats_of(name):

@@ -276,8 +276,12 @@ class Leaks(AgentTest):
         agent.wait_state("failed", timeout=120)
         self.assertEqual(agent.status()["restarts"], restarts)
         wait_until(lambda: proc_tree.descendants(agent.pid) == [], 5, "no child, no zombie")
-        after = proc_tree.open_files(agent.pid)
-        self.assertLessEqual(len(after), len(before), sorted(set(after.values()) - set(before.values())))
+
+        def none_leaked():  # what the last words to the registry need is closed a moment later; a leak never is
+            after = proc_tree.open_files(agent.pid)
+            self.assertLessEqual(len(after), len(before), sorted(set(after.values()) - set(before.values())))
+            return True
+        wait_until(none_leaked, 10, "no more open files than at the start")
         self.finish(agent)
 
     def test_s5_1000_orphans_of_a_running_engine_are_reaped(self):
@@ -363,9 +367,9 @@ class Liveness(AgentTest):
         def one_round():
             registry.wait_status(agent.server_name, "running")
             since = agent.kill_engine(signal.SIGSTOP)
-            socket.create_connection(("127.0.0.1", agent.engine_port), 5).close()
+            wait_until(lambda: socket.create_connection(("127.0.0.1", agent.engine_port), 5), 5, "its port").close()
             return seconds_until(lambda: registry.status(agent.server_name) == "unhealthy", since)
-        self.assertLess(best_of(3, 3 * 0.4 + 0.2, one_round), 3 * 0.4 + 0.2 + 0.01)
+        self.assertLess(best_of(6, 3 * 0.4 + 0.2, one_round), 3 * 0.4 + 0.2 + 0.01)
         wait_until(lambda: agent.status()["restarts"] >= 1, 10, "the restart")
         registry.wait_status(agent.server_name, "running")
         self.finish(agent)
@@ -513,7 +517,8 @@ class NotifySocket:
     def listen(self):
         while not self.over.is_set():
             try:
-                self.said.append((time.monotonic(), self.socket.recv(4096).decode()))
+                text = self.socket.recv(4096).decode()
+                self.said.append((time.monotonic(), text))
             except TimeoutError:
                 continue
 

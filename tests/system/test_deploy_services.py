@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 
+from support import http_wire
 from support.case import main
 from support.certificates import make_certificate, require_openssl
 from support.daemon_process import BIN_DIR
@@ -125,9 +126,11 @@ class Life(DeploymentTest):
 
     def test_drain_is_shown_and_waited_for(self):
         home = self.new_deployment(services=("gpu1",))
-        home.write_service_toml(args=["--decode-us", "100000"], agent={"drain_timeout": "30s"})
+        # Without probes: each would be a connection too.
+        home.write_service_toml(agent={"drain_timeout": "1h", "probe_interval": "1h"})
         self.assert_runs(home, "start")
         port = home.services["gpu1"]
+        http_wire.call(port, "POST", "/sim/fault", {"fault": "step_failure"})  # the stream begins, and its tokens wait
         with socket.create_connection(("127.0.0.1", port), 10) as client:
             body = json.dumps({"model": MODEL, "stream": True, "max_tokens": 30,
                                "messages": [{"role": "user", "content": "x"}]}).encode()
@@ -135,13 +138,18 @@ class Life(DeploymentTest):
                            b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
             self.assertTrue(client.recv(1))
             stopping = home.spawn("stop-services")
+            said = ""
+            while "draining, 1 connections open" not in said:
+                line = stopping.stdout.readline()
+                self.assertTrue(line, said)
+                said += line
+            http_wire.call(port, "DELETE", "/sim/fault")
             received = b""
             while data := client.recv(65536):
                 received += data
             self.assertIn(b"[DONE]", received)
-        said, _ = stopping.communicate(timeout=120)
+        said += stopping.communicate(timeout=120)[0]
         self.assertEqual(stopping.returncode, 0, said)
-        self.assertIn("gpu1: draining, 1 connections open", said)
         self.assertIn("gpu1: stopped", said)
 
     def test_stop_has_a_limit(self):
@@ -346,15 +354,15 @@ class FailedStarts(DeploymentTest):
         home = self.new_deployment(services=("gpu1",))
         home.write_service_toml(args=["--ready-after", "3600"])
         self.assert_runs(home, "start", "--parts", "registry")
-        said = self.assert_runs(home, "start-services", "--timeout", "2s", code=1)
-        self.assertRegex(said, r"gpu1: not ready within 2s: starting for \d+s")
+        said = self.assert_runs(home, "start-services", "--timeout", "5s", code=1)
+        self.assertRegex(said, r"gpu1: not ready within 5s: starting for \d+s")
         self.assertEqual(home.daemons(), {"infinilm-registry": 1, "infinilm-agent": 1})
         self.assertIn("service gpu1: starting", self.assert_runs(home, "status", code=1))
 
     def test_router_without_its_registry_waits_and_says_so(self):
         home = self.new_deployment(services=())
-        said = self.assert_runs(home, "start-router", "--timeout", "1s", code=1)
-        self.assertIn("router: not ready within 1s: waits for its first list of services", said)
+        said = self.assert_runs(home, "start-router", "--timeout", "5s", code=1)
+        self.assertIn("router: not ready within 5s: waits for its first list of services", said)
 
 
 class Hosts(DeploymentTest):

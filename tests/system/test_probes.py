@@ -70,7 +70,7 @@ class Periodic(ProbeTest):
         self.assertEqual(registry.names("?healthy=true"), ["good"])
 
     def test_at_most_so_many_probes_at_once(self):
-        registry = self.start_registry("--health-interval", "300ms", "--health-timeout", "500ms", "--probe-concurrency",
+        registry = self.start_registry("--health-interval", "300ms", "--health-timeout", "10s", "--probe-concurrency",
                                        "4")
         open_now, worst = collections.Counter(), [0]
 
@@ -121,7 +121,7 @@ class Periodic(ProbeTest):
         return fake
 
     def test_a_service_slower_than_the_interval_is_probed_once_at_a_time(self):
-        registry = self.start_registry("--health-interval", "100ms", "--health-timeout", "1500ms")
+        registry = self.start_registry("--health-interval", "100ms", "--health-timeout", "10s")
         slow = self.slow(200, 0.7)
         self.register(registry, "slow", slow)
         wait_until(lambda: len(slow.hits) >= 4, 20, "four probes")

@@ -11,9 +11,11 @@ from support.waiting import machine_is_busy, wait_until
 class Scheduling(SimTest):
     def test_steps_take_their_time_and_the_batch_is_limited(self):
         sim = self.start_sim("--decode-us=20000", "--max-batch=2")
-        begun = time.monotonic()
+        sim.fault("step_failure")  # none of them may be done before all have come
         waits = [self.in_background(lambda: sim.chat(max_tokens=10)) for _ in range(4)]
-        sim.wait_stats(active=2, waiting=2)
+        sim.wait_stats(active=0, waiting=4)
+        begun = time.monotonic()
+        sim.no_faults()
         for wait in waits:
             self.assertEqual(wait()["usage"]["completion_tokens"], 10)
         took = time.monotonic() - begun

@@ -163,7 +163,8 @@ class AgentProcess(Daemon):
     def engines(self):
         """All processes that it started, shims left out, in the order of their start."""
         own = " ".join(self.command())  # also of a shim between fork and exec
-        found = [item for item in self.marked() if SHIM_WORD not in item.command and item.command != own]
+        found = [item for item in self.marked()  # without a command: it is in the middle of an exec, or of its exit
+                 if item.command and SHIM_WORD not in item.command and item.command != own]
         return sorted(found, key=lambda item: (item.start, item.pid))
 
     def engine_pid(self):
