@@ -139,12 +139,12 @@ class Hung(RouterTest):
 
     def test_p5_the_limit_of_silence_is_for_each_token_and_not_for_the_whole(self):
         sim, = self.start_sims(1, "--decode-us=400000")
-        router = self.start_router([sim], config={"proxy_timeout": "1s", "hung_timeout": 0})
+        router = self.start_router([sim], config={"proxy_timeout": "2s", "hung_timeout": 0})
         begun = time.monotonic()
-        stream = router.stream(max_tokens=5)
+        stream = router.stream(max_tokens=8)
         self.addCleanup(stream.connection.close)
         self.assertEqual(stream.events()[-1], "[DONE]")
-        self.assertGreater(time.monotonic() - begun, 1.5)
+        self.assertGreater(time.monotonic() - begun, 2.7)
 
         cut = router.stream(max_tokens=5)
         self.addCleanup(cut.connection.close)
@@ -155,8 +155,8 @@ class Hung(RouterTest):
         with self.assertRaises(ConnectionError):
             while True:
                 self.assertNotEqual(cut.chunk(), b"", "an end that looks complete")
-        self.assertGreater(time.monotonic() - silent, 0.5)
-        self.assertLess(time.monotonic() - silent, patience(4.0))
+        self.assertGreater(time.monotonic() - silent, 1.5)
+        self.assertLess(time.monotonic() - silent, patience(5.0))
         sim.resume()
         wait_until(lambda: sim.stats()["active"] == 0, 10, "the end of the cut request at the instance")
 

@@ -143,7 +143,7 @@ class Drain(LifecycleTest):
     def test_p10_a_request_in_progress_is_answered_and_its_connection_closed(self):
         sim, = self.start_sims(1)
         router = self.start_router([sim])
-        sim.fault("slow", ms=1000, count=1)
+        sim.fault("slow", ms=3000, count=1)
         answer = self.in_background(router.chat)
         wait_until(lambda: sim.stats()["faults"] == 1, 10, "the request at the instance")
         router.signal(signal.SIGTERM)

@@ -101,11 +101,11 @@ class Limits(LimitTest):
     def test_p14_an_idle_connection_is_closed(self):
         self.start("--idle-timeout", "1s")
         with self.router.connection() as connection:
+            begun = time.monotonic()
             connection.send(REQUEST + b"\r\n")
             self.assertEqual(connection.read_response().status, 200)
-            begun = time.monotonic()
             self.assertTrue(connection.is_closed_by_peer())
-            self.assertTrue(0.9 <= time.monotonic() - begun <= patience(3))
+            self.assertTrue(1 <= time.monotonic() - begun <= patience(3))
 
     def test_health_interval_zero_means_one_probe_when_an_instance_is_found_and_none_after(self):
         self.start("--health-interval", "0")

@@ -8,7 +8,8 @@ import threading
 
 from support import http_wire
 from support.case import main
-from support.raw_upstream import answer_bytes, chunk, event, raw_router, raw_upstream, read_until_end, stream_head
+from support.raw_upstream import (answer_bytes, chunk, end_listening, event, raw_router, raw_upstream, read_until_end,
+                                  stream_head)
 from support.router_process import RouterTest
 from support.sim_process import CHAT
 from support.waiting import patience, wait_until
@@ -75,7 +76,7 @@ class Uploads(RouterTest):
     def digester(self):
         """A server that answers a connection's first request with its body's hash, without a strict parser's cost."""
         listener = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listener.close)
+        self.addCleanup(end_listening, listener)
 
         def serve():
             while True:

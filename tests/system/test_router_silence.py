@@ -8,7 +8,7 @@ import time
 
 from support import http_wire
 from support.case import main
-from support.raw_upstream import answer_bytes, chunk, event, raw_upstream, stream_head
+from support.raw_upstream import answer_bytes, chunk, end_listening, event, raw_upstream, stream_head
 from support.router_process import RouterTest
 from support.waiting import let_time_pass, wait_until
 from test_router_upgrades import ASK, KEY, accepted
@@ -32,7 +32,8 @@ class Server:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
-        for sock in [self.listener, *self.sockets]:
+        end_listening(self.listener)
+        for sock in self.sockets:
             sock.close()
 
     def _accept(self):
@@ -156,6 +157,7 @@ class NotHung(RouterTest):
         upstream = raw_upstream(self, stream)
         router = self.start_router([record("a", upstream)], config={
             "load_balancing_method": "prefix_aware", "health_interval": "24h", "learn_models": False, "hung_timeout": 0})
+        router.wait_state("a", "up")
 
         def body(tokens):
             return {"model": "m", "stream": True, "max_tokens": tokens, "messages": [{"role": "user", "content": "hi"}]}
@@ -175,7 +177,7 @@ class Early(RouterTest):
     def test_an_answer_that_comes_with_the_connection_is_read(self):
         """An instance at its limit says so before it has read anything: with what tells of the connection, and nothing after."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.addCleanup(listener.close)
+        self.addCleanup(end_listening, listener)
 
         def linger(sock):
             try:
@@ -189,14 +191,18 @@ class Early(RouterTest):
             while True:
                 try:
                     sock, _ = listener.accept()
+                except OSError:
+                    return
+                try:
                     sock.sendall(answer_bytes(b"busy", b"429 Too Many Requests", b"Connection: close"))
                     sock.shutdown(socket.SHUT_WR)
                 except OSError:
-                    return
+                    sock.close()
+                    continue
                 threading.Thread(target=linger, args=(sock,), daemon=True).start()
         threading.Thread(target=refuse_all, daemon=True).start()
         target = {"name": "a", "host": "127.0.0.1", "port": listener.getsockname()[1]}
-        router = self.start_router([target], args=["--proxy-timeout=60s", "--health-interval=24h", "--hung-timeout=0"],
+        router = self.start_router([target], args=["--proxy-timeout=60s", "--health-interval=0", "--hung-timeout=0"],
                                    config={"learn_models": False})
 
         def many():

@@ -55,7 +55,7 @@ class SlowClients(LimitTest):
         post = REQUEST.replace(b"GET", b"POST") + b"Content-Length: 4000000\r\n\r\n"
         first = self.connect(post + b"x" * 3_900_000)
         second = self.connect(post + b"x" * 3_900_000)
-        wait_until(lambda: self.router.totals()["requests_active"] >= 2, 10, "two uploads")
+        wait_until(lambda: self.router.metric("infinilm_router_buffered_bytes") >= 7_750_000, 10, "two uploads")
         data, _ = exchange(self.router.port, post + b"x" * 4_000_000)
         answer, = strict_http.read_answers(data, ended=True)
         self.assertEqual((answer.status, answer.value(b"retry-after") != b""), (503, True))

@@ -127,7 +127,7 @@ class Towards(RouterTest):
     def test_a_certificate_of_somebody_else_is_refused(self):
         upstream = self.tls_upstream()
         stranger = make_certificate(self.folder, "stranger")
-        router = self.start_towards(upstream, f"--tls-ca={stranger[0]}", ca=False)
+        router = self.start_towards(upstream, f"--tls-ca={stranger[0]}", "--health-interval=0", ca=False)
         for _ in range(3):
             self.assertIn(router.chat().status, (502, 503))
         self.assertEqual(upstream.requests, [], "the request was sent to an unproven peer")

@@ -33,6 +33,15 @@ def event(data):
     return chunk(b"data: " + text.encode() + b"\n\n")
 
 
+def end_listening(listener):
+    """Closes it, and ends the accept() of another thread, which might go on with whoever gets its number next."""
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    listener.close()
+
+
 def echo(connection, request):
     """Says whose request this was: its target and its field X-Test."""
     connection.send(answer_bytes(json.dumps({
@@ -173,11 +182,7 @@ class RawUpstream:
             self.connections.append(connection)
 
     def close(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        end_listening(self.listener)
         for connection in list(self.connections):
             connection.close()
 

@@ -2,11 +2,11 @@
 
 import json
 import signal
-import socket
 import time
 
 from . import http_wire
 from .daemon_process import BIN_DIR, Daemon, run_binary
+from .ports import port_pair
 from .sim_process import CHAT, Sim, SimTest, Stream, chat
 from .waiting import wait_until
 
@@ -131,10 +131,8 @@ class RouterProcess(Daemon):
 
 
 def free_port():
-    """A port that nothing listens on right now (and that the kernel does not hand out at once again)."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nothing listens on, and that nobody else gets."""
+    return port_pair()
 
 
 class RouterTest(SimTest):
@@ -155,8 +153,10 @@ class RouterTest(SimTest):
         return [sim.wait_ready() for sim in sims]
 
     def new_sim(self, name, *flags):
-        keepalive = () if any(str(flag).startswith("--keepalive=") for flag in flags) else ("--keepalive=0",)
-        sim = Sim(self.folder / name, f"--name={name}", *keepalive, *flags)
+        given = " ".join(map(str, flags))
+        keepalive = () if "--keepalive=" in given else ("--keepalive=0",)
+        port = () if "--port=" in given else (f"--port={free_port()}",)  # it may come back on it
+        sim = Sim(self.folder / name, f"--name={name}", *keepalive, *port, *flags)
         sim.name = name
         self.addCleanup(sim.cleanup)
         return sim

@@ -245,6 +245,7 @@ class SimTest(SystemTest):
         thread.start()
 
         def wait():
-            thread.join(30)
+            thread.join(patience(60))
+            assert results, f"no end of {call}"
             return results[0]
         return wait
