@@ -10,7 +10,8 @@ Builds a preset of CMakePresets.json (default: release) into build/<preset>; the
 Missing packages are installed first (scripts/install_deps.sh). Works from any folder.
 
   preset   dev, release, asan, tsan, fuzz
-  target   build only these targets, for example check_headers
+  target   build only these targets, for example check_headers. Default: everything (`all`); of release what is
+           installed and the benchmarks, without the tests
 
   JOBS=N   environment: compile N files at once (default: one per core, one per 2 GiB of memory)
 TEXT
@@ -24,6 +25,9 @@ case "${1:-}" in
 esac
 preset=${1:-release}
 targets=("${@:2}")
+if [[ $preset == release && ${#targets[@]} -eq 0 ]]; then
+  targets=(package_files benchmarks)
+fi
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/common.sh

@@ -42,9 +42,9 @@ if [[ $options != *" -L "* || $options == *" -L system "* ]]; then
 fi
 
 if [[ $preset == tsan && ${ctest_options[*]-} == "-L threaded" ]]; then
-  "$root/scripts/build.sh" tsan daemons threaded_tests
+  "$root/scripts/build.sh" tsan threaded_tests
 else
-  "$root/scripts/build.sh" "$preset"
+  "$root/scripts/build.sh" "$preset" all
 fi
 cd "$root"
 # Two more than there are cores: most tests wait for time to pass.

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "common/io/proc_scan.hpp"
+#include "tests/support/patience.hpp"
 #include "tests/support/run_fixture.hpp"
 
 namespace svc::agent {
@@ -76,7 +77,7 @@ TEST_F(ShimDeath, S4_AgentGone_EverythingIsGoneWithinASecond) {
       {"session-daemon", "respawn:20", "--", "print:ready", "pause"},
       {"print:ready", "flood:100000"},
   };
-  const Duration limit = std::getenv("INFINILM_SANITIZER") != nullptr ? 3s : 1s;
+  const Duration limit = test::under_sanitizer() ? 3s : 1s;
   for (const auto& steps : engines) {
     Duration took = Duration::max();
     for (int attempt = 0; attempt < 8 && took >= limit; ++attempt) {  // a busy machine can only add to it
