@@ -177,8 +177,9 @@ TEST(StoreFailure, RemainsOfFailedCommitsInTheLog_AreNotTakenForDamage) {
   FaultyDisk disk;
   const OpenedStore opened = open_store(folder.path());
   ASSERT_EQ(commit_one(*opened.store, put("first")), "");
-  unsigned sizes = 1;                                      // a fixed sequence that looks random
   const int commits = test::under_sanitizer() ? 40 : 200;  // the whole log is read after each
+
+  unsigned sizes = 1;  // a fixed sequence that looks random
   for (int i = 0; i < commits; ++i) {
     sizes = sizes * 1103515245U + 12345U;
     std::vector<StoreOp> operations;

@@ -5,6 +5,7 @@ import ssl
 import threading
 
 from . import strict_http
+from .raw_upstream import end_listening
 
 
 class TlsUpstream:
@@ -64,8 +65,4 @@ class TlsUpstream:
             sock.close()
 
     def close(self):
-        try:
-            self.listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.listener.close()
+        end_listening(self.listener)
