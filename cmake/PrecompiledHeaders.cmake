@@ -1,5 +1,5 @@
 # With SVC_PCH, headers of the standard library and of others are compiled once for the cores (with svc_common_core), once
-# for everything above (with svc_common_io), and once for each test program. That is two fifths of a cold build. Headers of
+# for everything above (with svc_common_io), and for the unit and the component tests. That is two fifths of a cold build. Headers of
 # ours are not among them. That each source includes what it uses itself is seen where there are none: check_headers, what
 # run_tidy.sh checks alone, and builds without SVC_PCH.
 set(SVC_PCH_CORE
@@ -41,7 +41,7 @@ function(svc_precompile library)
   endif()
 endfunction()
 
-# svc_precompile_test(<program>): one for each; they differ in what they are linked with.
+# svc_precompile_test(<program>): unit_common_tests comes first, and the other unit tests use what it compiles.
 function(svc_precompile_test program)
   if(NOT SVC_PCH)
     return()
@@ -49,7 +49,9 @@ function(svc_precompile_test program)
   svc_pch_options(${program})
   if(program STREQUAL component_tests)
     target_precompile_headers(${program} PRIVATE ${SVC_PCH_IO} <gmock/gmock.h> <gtest/gtest.h>)
-  else()
+  elseif(program STREQUAL unit_common_tests)
     target_precompile_headers(${program} PRIVATE ${SVC_PCH_CORE} <gmock/gmock.h> <gtest/gtest.h>)
+  else()
+    target_precompile_headers(${program} REUSE_FROM unit_common_tests)
   endif()
 endfunction()

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "agent/io/shim/engine_log.hpp"
+#include "tests/support/moments.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace svc::agent {
@@ -16,7 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 using namespace std::chrono_literals;
 
-constexpr WallTime kTime{std::chrono::microseconds(1'795'435'200'123'456)};  // 2026-11-23T12:00:00.123456Z
+using test::kTime;
 
 EngineLogSettings settings_for(const TempFolder& folder) {
   EngineLogSettings settings;

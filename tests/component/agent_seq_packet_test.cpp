@@ -11,8 +11,8 @@
 namespace svc::agent {
 namespace {
 
-struct Pair {
-  Pair() {
+struct SocketPair {
+  SocketPair() {
     std::array<int, 2> ends{-1, -1};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()), 0);
     here.reset(ends[0]);
@@ -24,7 +24,7 @@ struct Pair {
 };
 
 TEST(SeqPacket, Messages_AreWhole) {
-  Pair pair;
+  SocketPair pair;
   EXPECT_EQ(receive_packet(pair.here.get(), pair.message), PacketResult::not_now);
   ASSERT_EQ(send_packet(pair.there.get(), "one"), PacketResult::done);
   ASSERT_EQ(send_packet(pair.there.get(), "another"), PacketResult::done);
@@ -36,7 +36,7 @@ TEST(SeqPacket, Messages_AreWhole) {
 }
 
 TEST(SeqPacket, LastMessages_AreReadBeforeTheEnd) {
-  Pair pair;
+  SocketPair pair;
   ASSERT_EQ(send_packet(pair.there.get(), "last"), PacketResult::done);
   pair.there.reset();
   EXPECT_EQ(receive_packet(pair.here.get(), pair.message), PacketResult::done);
@@ -46,7 +46,7 @@ TEST(SeqPacket, LastMessages_AreReadBeforeTheEnd) {
 
 // As when an order is on its way to a shim whose run has just ended by itself.
 TEST(SeqPacket, LastMessages_AreReadAlsoWhenTheOtherSideLeavesSomethingUnread) {
-  Pair pair;
+  SocketPair pair;
   ASSERT_EQ(send_packet(pair.here.get(), "an order that comes too late"), PacketResult::done);
   ASSERT_EQ(send_packet(pair.there.get(), "one"), PacketResult::done);
   ASSERT_EQ(send_packet(pair.there.get(), "last"), PacketResult::done);

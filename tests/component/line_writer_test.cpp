@@ -8,12 +8,14 @@
 #include <csignal>
 #include <mutex>
 
+#include "tests/support/moments.hpp"
+
 namespace svc {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr WallTime kTime{1'000'000us};
+using test::kTime;
 
 /// What the disk has, and whether it answers. Outlives the sink.
 class Disk {

@@ -14,6 +14,7 @@
 #include "common/core/option_table.hpp"
 #include "common/io/log_limit.hpp"
 #include "common/io/log_line.hpp"
+#include "tests/support/moments.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace svc {
@@ -23,7 +24,7 @@ using test::TempFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr WallTime kTime{std::chrono::microseconds(1'795'435'200'123'456)};
+using test::kTime;
 
 std::string text_line(std::string_view message, Fields fields, LogLevel level = LogLevel::info) {
   std::string out;

@@ -5,13 +5,14 @@
 #include <thread>
 
 #include "router/io/api_key_ring.hpp"
+#include "tests/support/moments.hpp"
 
 namespace svc::router {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint kStart{1000s};
+using test::kStart;
 constexpr const char* kShown = "Bearer sk-0123456789abcdef";
 
 ApiKeyRing ring_of(const std::string& name, const std::string& settings, const ApiKeyRing* previous = nullptr) {

@@ -6,17 +6,18 @@
 
 #include "router/io/outlier_board.hpp"
 #include "router/io/retry_budget.hpp"
+#include "tests/support/moments.hpp"
 
 namespace svc::router {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint kStart{1000s};
+using test::kStart;
 constexpr auto kRefused = FailureReason::upstream_connect_failed;
 constexpr auto kReset = FailureReason::upstream_reset;
 
-struct Subject {
+struct BoardSubject {
   OutlierBoard board;
   UpstreamSpec spec;
   OutlierSettings settings;
@@ -29,7 +30,7 @@ struct Subject {
 };
 
 TEST(RouterOutlierBoard, MaxFails_EjectsAndSaysSo) {
-  Subject s;
+  BoardSubject s;
   EXPECT_FALSE(s.failed(kReset));
   EXPECT_TRUE(s.live->had_failures);
   EXPECT_FALSE(s.failed(kReset));
@@ -43,7 +44,7 @@ TEST(RouterOutlierBoard, MaxFails_EjectsAndSaysSo) {
 }
 
 TEST(RouterOutlierBoard, Refused_ProbeBringsItBack) {
-  Subject s;
+  BoardSubject s;
   EXPECT_FALSE(s.board.probed_good(s.live));
   EXPECT_TRUE(s.failed(kRefused));
   EXPECT_EQ(s.out_for(), 1s);
@@ -53,7 +54,7 @@ TEST(RouterOutlierBoard, Refused_ProbeBringsItBack) {
 }
 
 TEST(RouterOutlierBoard, Success_EndsTheGrowth) {
-  Subject s;
+  BoardSubject s;
   EXPECT_TRUE(s.failed(kRefused));
   EXPECT_TRUE(s.failed(kRefused, kStart + 1s));
   EXPECT_EQ(s.out_for(kStart + 1s), 2s);
@@ -64,7 +65,7 @@ TEST(RouterOutlierBoard, Success_EndsTheGrowth) {
 }
 
 TEST(RouterOutlierBoard, Success_WithoutFailures_ChangesNothing) {
-  Subject s;
+  BoardSubject s;
   s.board.succeeded(s.live);
   s.live->had_failures = true;  // of a board before
   s.board.succeeded(s.live);
@@ -72,7 +73,7 @@ TEST(RouterOutlierBoard, Success_WithoutFailures_ChangesNothing) {
 }
 
 TEST(RouterOutlierBoard, NextIncarnation_StartsAnew) {
-  Subject s;
+  BoardSubject s;
   for (int i = 0; i < 100; ++i) {
     EXPECT_TRUE(s.failed(kRefused));
     EXPECT_EQ(s.out_for(), 1s) << i;
@@ -81,7 +82,7 @@ TEST(RouterOutlierBoard, NextIncarnation_StartsAnew) {
 }
 
 TEST(RouterOutlierBoard, Upstreams_AreApart) {
-  Subject s;
+  BoardSubject s;
   const auto other = std::make_shared<UpstreamLive>(1, 1);
   s.failed(kReset);
   s.failed(kReset);
@@ -91,7 +92,7 @@ TEST(RouterOutlierBoard, Upstreams_AreApart) {
 }
 
 TEST(RouterOutlierBoard, Threads_CountEachFailureOnce) {
-  Subject s;
+  BoardSubject s;
   s.spec.max_fails = 4000;
   std::atomic<int> ejected{0};
   std::vector<std::thread> threads;

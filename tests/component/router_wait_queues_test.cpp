@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "router/io/wait_queues.hpp"
+#include "tests/support/moments.hpp"
 
 namespace svc::router {
 namespace {
@@ -16,11 +17,11 @@ using namespace std::chrono_literals;
 using Ticket = WaitQueues::Ticket;
 using Joined = WaitQueues::Joined;
 
-constexpr TimePoint kStart{1000s};
+using test::kStart;
 
 QueueSettings bound(std::size_t max_waiting) { return {max_waiting, 30s}; }
 
-struct Subject {
+struct QueueSubject {
   WaitQueues queues{bound(3)};
   std::vector<std::string> woken;
 
@@ -40,7 +41,7 @@ struct Subject {
 using Names = std::vector<std::string>;
 
 TEST(RouterWaitQueues, FirstCome_FirstWoken) {
-  Subject s;
+  QueueSubject s;
   const Ticket a = s.join("m", "a");
   s.join("m", "b");
   EXPECT_EQ(a.model, "m");
@@ -59,7 +60,7 @@ TEST(RouterWaitQueues, FirstCome_FirstWoken) {
 }
 
 TEST(RouterWaitQueues, Full_RefusesPerModel) {
-  Subject s;
+  QueueSubject s;
   for (const char* name : {"a", "b", "c"}) s.join("m", name);
   Ticket ticket;
   EXPECT_EQ(s.queues.join("m", kStart, s.wake("d"), ticket), Joined::full);
@@ -72,7 +73,7 @@ TEST(RouterWaitQueues, Full_RefusesPerModel) {
 }
 
 TEST(RouterWaitQueues, OtherModels_AreNotWoken) {
-  Subject s;
+  QueueSubject s;
   s.join("m", "a");
   s.queues.slot_freed("n");
   EXPECT_EQ(s.taken(), Names{});
@@ -81,7 +82,7 @@ TEST(RouterWaitQueues, OtherModels_AreNotWoken) {
 }
 
 TEST(RouterWaitQueues, RequestsWithoutModel_TakeAnyInstance) {
-  Subject s;
+  QueueSubject s;
   s.join("", "any");
   s.join("m", "a");
   s.queues.slot_freed("m");
@@ -93,7 +94,7 @@ TEST(RouterWaitQueues, RequestsWithoutModel_TakeAnyInstance) {
 }
 
 TEST(RouterWaitQueues, Full_ByOneKey_IsNotFullForAnother) {
-  Subject s;
+  QueueSubject s;
   const auto join = [&s](const char* name, std::uint64_t owner, Priority priority = Priority::standard) {
     Ticket ticket;
     return s.queues.join("m", kStart, s.wake(name), ticket, {.priority = priority, .owner = owner});
@@ -112,7 +113,7 @@ TEST(RouterWaitQueues, Full_ByOneKey_IsNotFullForAnother) {
 }
 
 TEST(RouterWaitQueues, SlotFreedAny_WakesEveryHead) {
-  Subject s;
+  QueueSubject s;
   for (const char* model : {"m", "n", ""}) {
     s.join(model, std::string(model) + "1");
     s.join(model, std::string(model) + "2");
@@ -124,7 +125,7 @@ TEST(RouterWaitQueues, SlotFreedAny_WakesEveryHead) {
 }
 
 TEST(RouterWaitQueues, WokenInVain_KeepsItsPlace) {
-  Subject s;
+  QueueSubject s;
   const Ticket a = s.join("m", "a");
   s.join("m", "b");
   s.join("m", "c");
@@ -145,7 +146,7 @@ TEST(RouterWaitQueues, WokenInVain_KeepsItsPlace) {
 }
 
 TEST(RouterWaitQueues, PassedOn_TheNextOneLooksAndTheOrderStays) {
-  Subject s;
+  QueueSubject s;
   Ticket picky;
   EXPECT_EQ(s.queues.join("m", kStart, s.wake("picky"), picky, {.picky = true}), Joined::waiting);
   EXPECT_FALSE(s.queues.others_first("m"));
@@ -161,7 +162,7 @@ TEST(RouterWaitQueues, PassedOn_TheNextOneLooksAndTheOrderStays) {
 
 TEST(RouterWaitQueues, Nobody_IsSaidOnce_AndNotOfThoseWhoFailedBefore) {
   using Place = WaitOrder::Place;
-  Subject s;
+  QueueSubject s;
   s.queues.reconfigure(bound(10));
   std::size_t asked = 0;
   const auto shut = [&asked] { return ++asked, Place::nobody; };
@@ -179,7 +180,7 @@ TEST(RouterWaitQueues, Nobody_IsSaidOnce_AndNotOfThoseWhoFailedBefore) {
 }
 
 TEST(RouterWaitQueues, RoomWhileNobodyWaited_WakesWhoJoins) {
-  Subject s;
+  QueueSubject s;
   s.queues.slot_freed("m");
   const Ticket a = s.join("m", "a");
   EXPECT_EQ(s.taken(), Names{"a"});
@@ -189,7 +190,7 @@ TEST(RouterWaitQueues, RoomWhileNobodyWaited_WakesWhoJoins) {
 }
 
 TEST(RouterWaitQueues, RoomBetweenWakeAndRejoin_WakesAgain) {
-  Subject s;
+  QueueSubject s;
   const Ticket a = s.join("m", "a");
   s.queues.slot_freed("m");
   EXPECT_EQ(s.taken(), Names{"a"});
@@ -199,7 +200,7 @@ TEST(RouterWaitQueues, RoomBetweenWakeAndRejoin_WakesAgain) {
 }
 
 TEST(RouterWaitQueues, Served_LetsTheNextOneLook) {
-  Subject s;
+  QueueSubject s;
   s.queues.slot_freed("m");
   s.queues.slot_freed("m");  // two places
   const Ticket a = s.join("m", "a");
@@ -210,7 +211,7 @@ TEST(RouterWaitQueues, Served_LetsTheNextOneLook) {
 }
 
 TEST(RouterWaitQueues, Leave_TellsWhetherTheTurnWasGiven) {
-  Subject s;
+  QueueSubject s;
   const Ticket a = s.join("m", "a");
   const Ticket b = s.join("m", "b");
   EXPECT_TRUE(s.queues.leave(a));

@@ -5,6 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "tests/support/moments.hpp"
+
 namespace svc {
 namespace {
 
@@ -17,7 +19,7 @@ class Recorder {
   MemberTimer<Recorder, &Recorder::fire> timer{*this};
 };
 
-const TimePoint kStart = TimePoint(100s);
+using test::kStart;
 
 TEST(TimerWheel, Set_DeadlinePasses_FiresOnceAndNotEarly) {
   TimerWheel wheel(kStart);

@@ -29,14 +29,14 @@ std::string shown(const ServiceSettings& settings) {
   return out;
 }
 
-struct Row {
+struct CommandRow {
   std::string type;
   std::function<void(ServiceSettings&)> change;
   std::string command;
 };
 
-void expect_all(const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
+void expect_all(const std::vector<CommandRow>& rows) {
+  for (const CommandRow& row : rows) {
     ServiceSettings settings = service(row.type);
     row.change(settings);
     EXPECT_EQ(shown(settings), row.command) << row.type;

@@ -12,7 +12,7 @@ namespace {
 constexpr int exit_status(int code) { return code << 8U; }
 constexpr int kCoreBit = 0x80;
 
-ExitOutcome outcome(ExitKind kind, int value = 0, bool core = false, int rank = 0) {
+ExitOutcome outcome_of(ExitKind kind, int value = 0, bool core = false, int rank = 0) {
   return ExitOutcome{kind, value, core, rank, {}};
 }
 
@@ -85,26 +85,26 @@ TEST(ExitOutcome, Words_AreStable) {
   };
   for (const auto& [kind, word] : rows) {
     EXPECT_EQ(word_of(kind), word);
-    EXPECT_EQ(outcome(kind).is_failure(), kind != ExitKind::stopped);
+    EXPECT_EQ(outcome_of(kind).is_failure(), kind != ExitKind::stopped);
   }
 }
 
 TEST(ExitOutcome, Texts) {
   const std::pair<ExitOutcome, const char*> rows[] = {
-      {outcome(ExitKind::exited, 0), "exit code 0"},
-      {outcome(ExitKind::exited, 3), "exit code 3"},
-      {outcome(ExitKind::signalled, SIGKILL), "signal 9 (SIGKILL)"},
-      {outcome(ExitKind::signalled, SIGSEGV, true), "signal 11 (SIGSEGV), core dumped"},
-      {outcome(ExitKind::signalled, SIGABRT, true, 2), "signal 6 (SIGABRT), core dumped, rank 2"},
-      {outcome(ExitKind::signalled, 40), "signal 40"},
-      {outcome(ExitKind::out_of_memory, SIGKILL), "killed by the kernel: out of memory"},
-      {outcome(ExitKind::start_failed, ENOENT), "cannot be executed: No such file or directory"},
-      {outcome(ExitKind::start_failed, EACCES, false, 1), "cannot be executed: Permission denied, rank 1"},
-      {outcome(ExitKind::start_failed), "cannot be executed"},
-      {outcome(ExitKind::start_timeout), "not ready within the start time-out"},
-      {outcome(ExitKind::hung), "hung: no answer to its liveness probes"},
-      {outcome(ExitKind::stopped), "stopped"},
-      {outcome(ExitKind::lost), "lost: the process that watched it has died"},
+      {outcome_of(ExitKind::exited, 0), "exit code 0"},
+      {outcome_of(ExitKind::exited, 3), "exit code 3"},
+      {outcome_of(ExitKind::signalled, SIGKILL), "signal 9 (SIGKILL)"},
+      {outcome_of(ExitKind::signalled, SIGSEGV, true), "signal 11 (SIGSEGV), core dumped"},
+      {outcome_of(ExitKind::signalled, SIGABRT, true, 2), "signal 6 (SIGABRT), core dumped, rank 2"},
+      {outcome_of(ExitKind::signalled, 40), "signal 40"},
+      {outcome_of(ExitKind::out_of_memory, SIGKILL), "killed by the kernel: out of memory"},
+      {outcome_of(ExitKind::start_failed, ENOENT), "cannot be executed: No such file or directory"},
+      {outcome_of(ExitKind::start_failed, EACCES, false, 1), "cannot be executed: Permission denied, rank 1"},
+      {outcome_of(ExitKind::start_failed), "cannot be executed"},
+      {outcome_of(ExitKind::start_timeout), "not ready within the start time-out"},
+      {outcome_of(ExitKind::hung), "hung: no answer to its liveness probes"},
+      {outcome_of(ExitKind::stopped), "stopped"},
+      {outcome_of(ExitKind::lost), "lost: the process that watched it has died"},
   };
   for (const auto& [given, text] : rows) EXPECT_EQ(text_of(given), text);
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <random>
 
+#include "tests/support/moments.hpp"
+
 namespace svc::agent {
 namespace {
 
@@ -12,12 +14,12 @@ using namespace std::chrono_literals;
 using enum LeaseCall;
 using enum LeaseReply;
 
-constexpr TimePoint kStart{1000s};
+using svc::test::kStart;
 constexpr std::uint64_t kLatest = 0;                    ///< no jitter; retries at once
 constexpr std::uint64_t kEarliest = ~std::uint64_t{0};  ///< all of the jitter; retries as late as may be
 
 /// A keeper and its clock.
-struct Driver {
+struct KeeperDriver {
   LeaseKeeper keeper{10s};
   TimePoint now = kStart;
 
@@ -39,7 +41,7 @@ struct Driver {
 };
 
 TEST(LeaseKeeper, NothingWished_NothingIsDue) {
-  Driver d;
+  KeeperDriver d;
   EXPECT_EQ(d.keeper.next(kStart), none);
   EXPECT_EQ(d.keeper.wake_at(), TimePoint::max());
   EXPECT_TRUE(d.keeper.settled_gone());
@@ -50,7 +52,7 @@ TEST(LeaseKeeper, NothingWished_NothingIsDue) {
 }
 
 TEST(LeaseKeeper, Wanted_EnrollsAtOnceThenHeartbeats) {
-  Driver d;
+  KeeperDriver d;
   d.keeper.want(d.now);
   EXPECT_FALSE(d.keeper.settled_gone());
   EXPECT_EQ(d.keeper.wake_at(), d.now);
@@ -64,7 +66,7 @@ TEST(LeaseKeeper, Wanted_EnrollsAtOnceThenHeartbeats) {
 }
 
 TEST(LeaseKeeper, Jitter_IsUpToATenthEarly) {
-  Driver d;
+  KeeperDriver d;
   d.keeper.want(d.now);
   d.answer(accepted, kEarliest);
   EXPECT_GE(d.wait(), 9s);
@@ -72,7 +74,7 @@ TEST(LeaseKeeper, Jitter_IsUpToATenthEarly) {
 }
 
 TEST(LeaseKeeper, SlowAnswers_DoNotMakeHeartbeatsRarer) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   d.now = d.keeper.wake_at();
   ASSERT_EQ(d.keeper.next(d.now), heartbeat);
@@ -87,7 +89,7 @@ TEST(LeaseKeeper, SlowAnswers_DoNotMakeHeartbeatsRarer) {
 }
 
 TEST(LeaseKeeper, OneCallAtATime) {
-  Driver d;
+  KeeperDriver d;
   d.keeper.want(d.now);
   ASSERT_EQ(d.keeper.next(d.now), enroll);
   EXPECT_EQ(d.keeper.next(d.now), none);
@@ -96,7 +98,7 @@ TEST(LeaseKeeper, OneCallAtATime) {
 }
 
 TEST(LeaseKeeper, HeartbeatUnknown_EnrollsAgainAtOnce) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   EXPECT_EQ(d.answer_at_wake(unknown, kEarliest), heartbeat);
   EXPECT_FALSE(d.keeper.enrolled());
@@ -106,7 +108,7 @@ TEST(LeaseKeeper, HeartbeatUnknown_EnrollsAgainAtOnce) {
 }
 
 TEST(LeaseKeeper, ARegistryThatForgetsEverything_IsNotFlooded) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   int calls = 0;
   for (; d.now < kStart + 10min; ++calls) {
@@ -119,7 +121,7 @@ TEST(LeaseKeeper, ARegistryThatForgetsEverything_IsNotFlooded) {
 
 TEST(LeaseKeeper, Failures_AreRetriedForEverWithBackoff) {
   for (const auto reply : {failed, refused, unknown}) {
-    Driver d;
+    KeeperDriver d;
     d.keeper.want(d.now);
     unsigned failures = 0;
     for (const auto expected : {500ms, 1000ms, 2000ms, 4000ms, 8000ms, 10000ms, 10000ms}) {
@@ -136,7 +138,7 @@ TEST(LeaseKeeper, Failures_AreRetriedForEverWithBackoff) {
 
 TEST(LeaseKeeper, Retries_NeverFurtherApartThanTheIntervalOrThirtySeconds) {
   for (const auto& [interval, longest] : {std::pair<Duration, Duration>{200ms, 200ms}, {1h, 30s}}) {
-    Driver d{LeaseKeeper(interval), kStart};
+    KeeperDriver d{LeaseKeeper(interval), kStart};
     d.keeper.want(d.now);
     for (int i = 0; i < 20; ++i) {
       d.answer_at_wake(failed, kEarliest);
@@ -147,14 +149,14 @@ TEST(LeaseKeeper, Retries_NeverFurtherApartThanTheIntervalOrThirtySeconds) {
 }
 
 TEST(LeaseKeeper, IntervalOfNothing_DoesNotSpin) {
-  Driver d{LeaseKeeper(0s), kStart};
+  KeeperDriver d{LeaseKeeper(0s), kStart};
   d.enroll();
   EXPECT_EQ(d.wait(), LeaseKeeper::kShortestInterval);
 }
 
 TEST(LeaseKeeper, FailedHeartbeat_IsRetriedAsOne) {
   for (const auto reply : {failed, refused}) {
-    Driver d;
+    KeeperDriver d;
     d.enroll();
     EXPECT_EQ(d.answer_at_wake(reply, kEarliest), heartbeat);
     EXPECT_TRUE(d.keeper.enrolled()) << "it may well have arrived";
@@ -164,7 +166,7 @@ TEST(LeaseKeeper, FailedHeartbeat_IsRetriedAsOne) {
 }
 
 TEST(LeaseKeeper, WantAgain_EnrollsAgain) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   d.now += 1s;
   d.keeper.want(d.now);
@@ -174,7 +176,7 @@ TEST(LeaseKeeper, WantAgain_EnrollsAgain) {
 
 TEST(LeaseKeeper, WantAgain_UntilItIsTaken) {
   for (const auto reply : {failed, refused}) {
-    Driver d;
+    KeeperDriver d;
     d.enroll();
     d.keeper.want(d.now);
     EXPECT_EQ(d.answer(reply, kEarliest), enroll);
@@ -184,7 +186,7 @@ TEST(LeaseKeeper, WantAgain_UntilItIsTaken) {
 }
 
 TEST(LeaseKeeper, Hurry_HeartbeatsNow) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   d.now += 1s;
   d.keeper.hurry(d.now);
@@ -193,7 +195,7 @@ TEST(LeaseKeeper, Hurry_HeartbeatsNow) {
 }
 
 TEST(LeaseKeeper, HurryBeforeTheFirstEnroll_KeepsItsBackoff) {
-  Driver d;
+  KeeperDriver d;
   d.keeper.want(d.now);
   d.answer(failed, kEarliest);
   const TimePoint retry = d.keeper.wake_at();
@@ -203,7 +205,7 @@ TEST(LeaseKeeper, HurryBeforeTheFirstEnroll_KeepsItsBackoff) {
 
 TEST(LeaseKeeper, Withdraw_UntilTheRegistryHasAnswered) {
   for (const auto end : {accepted, unknown}) {
-    Driver d;
+    KeeperDriver d;
     d.enroll();
     d.keeper.want_gone(d.now);
     EXPECT_FALSE(d.keeper.settled_gone());
@@ -219,7 +221,7 @@ TEST(LeaseKeeper, Withdraw_UntilTheRegistryHasAnswered) {
 }
 
 TEST(LeaseKeeper, WithdrawAfterALongOutage_StartsWithShortWaits) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   for (int i = 0; i < 20; ++i) d.answer_at_wake(failed, kEarliest);
   d.keeper.want_gone(d.now);
@@ -229,7 +231,7 @@ TEST(LeaseKeeper, WithdrawAfterALongOutage_StartsWithShortWaits) {
 }
 
 TEST(LeaseKeeper, WantGoneAgain_KeepsItsBackoff) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   d.keeper.want_gone(d.now);
   for (int i = 0; i < 4; ++i) d.answer_at_wake(failed, kEarliest);
@@ -239,7 +241,7 @@ TEST(LeaseKeeper, WantGoneAgain_KeepsItsBackoff) {
 }
 
 TEST(LeaseKeeper, EnrollWhoseAnswerWasLost_IsWithdrawnAllTheSame) {
-  Driver d;
+  KeeperDriver d;
   d.keeper.want(d.now);
   d.answer(failed, kEarliest);
   EXPECT_FALSE(d.keeper.enrolled());
@@ -250,7 +252,7 @@ TEST(LeaseKeeper, EnrollWhoseAnswerWasLost_IsWithdrawnAllTheSame) {
 }
 
 TEST(LeaseKeeper, NameOfAnEarlierOwner_IsWithdrawnThoughNeverEnrolled) {
-  Driver d;
+  KeeperDriver d;
   d.keeper.assume_enrolled();
   EXPECT_EQ(d.keeper.next(d.now + 1h), none) << "until it is wished";
   d.keeper.want_gone(d.now);
@@ -260,7 +262,7 @@ TEST(LeaseKeeper, NameOfAnEarlierOwner_IsWithdrawnThoughNeverEnrolled) {
 }
 
 TEST(LeaseKeeper, EnrollThatWasRefused_LeavesNothingToWithdraw) {
-  Driver d;
+  KeeperDriver d;
   d.keeper.want(d.now);
   d.answer(refused, kEarliest);
   d.keeper.want_gone(d.now);
@@ -292,7 +294,7 @@ TEST(LeaseKeeper, WishWhileACallIsUnderWay_IsDueWhenItEnds) {
   int row_number = 0;
   for (const auto& row : rows) {
     SCOPED_TRACE(row_number++);
-    Driver d;
+    KeeperDriver d;
     d.keeper.want(d.now);
     if (row.under_way != enroll) {
       d.answer(accepted);
@@ -311,7 +313,7 @@ TEST(LeaseKeeper, WishWhileACallIsUnderWay_IsDueWhenItEnds) {
 }
 
 TEST(LeaseKeeper, WantAfterAWithdrawalWhoseAnswerWasLost_EnrollsInsteadOfVouching) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   d.keeper.want_gone(d.now);
   d.answer(failed, kEarliest);
@@ -320,7 +322,7 @@ TEST(LeaseKeeper, WantAfterAWithdrawalWhoseAnswerWasLost_EnrollsInsteadOfVouchin
 }
 
 TEST(LeaseKeeper, ReplyToNoCall_IsIgnored) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   const TimePoint due = d.keeper.wake_at();
   d.keeper.replied(d.now, heartbeat, unknown, kLatest);
@@ -425,7 +427,7 @@ TEST(LeaseKeeper, RandomRegistry_AlwaysConvergesToTheWish) {
 // -- somebody else has the name ---------------------------------------------------------------------------------------------
 
 TEST(LeaseKeeper, HeartbeatTaken_AsksWithOneRegistrationWhoseItIs) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   EXPECT_EQ(d.answer_at_wake(taken), heartbeat);
   EXPECT_EQ(d.wait(), 0s);
@@ -436,7 +438,7 @@ TEST(LeaseKeeper, HeartbeatTaken_AsksWithOneRegistrationWhoseItIs) {
 }
 
 TEST(LeaseKeeper, NameTaken_IsLeftAloneAndRegisteredOnceItIsFree) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   d.answer_at_wake(taken);
   EXPECT_EQ(d.answer(taken), enroll);
@@ -457,7 +459,7 @@ TEST(LeaseKeeper, NameTaken_IsLeftAloneAndRegisteredOnceItIsFree) {
 }
 
 TEST(LeaseKeeper, NameTaken_IsNotWithdrawn) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   d.answer_at_wake(taken);
   d.answer(taken);
@@ -467,7 +469,7 @@ TEST(LeaseKeeper, NameTaken_IsNotWithdrawn) {
 }
 
 TEST(LeaseKeeper, WithdrawalOfANameThatWasTaken_CountsAsGone) {
-  Driver d;
+  KeeperDriver d;
   d.enroll();
   d.keeper.want_gone(d.now);
   EXPECT_EQ(d.answer(taken), withdraw);

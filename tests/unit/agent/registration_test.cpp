@@ -39,7 +39,7 @@ ModelList one_model() {
 json parsed(const std::string& body) { return json::parse(body); }
 
 /// As our registry reads it.
-wire::ServiceSpec accepted(const std::string& body) {
+wire::ServiceSpec spec_of(const std::string& body) {
   auto spec = wire::parse_registration(body, WallTime{});
   EXPECT_TRUE(spec.has_value()) << spec.error().to_string() << "\n" << body.substr(0, 500);
   return spec ? *spec : wire::ServiceSpec{};
@@ -72,7 +72,7 @@ TEST(Registration, EngineEntry_RoundTripThroughOurRegistry) {
   s.fail_timeout = 45s;
   s.backup = true;
   s.metadata_json = R"({"cache_type":"paged","gpu_count":2})";
-  const auto spec = accepted(engine_registration(s, facts(), one_model()));
+  const auto spec = spec_of(engine_registration(s, facts(), one_model()));
   EXPECT_EQ(spec.name, "gpu1-server");
   EXPECT_EQ(wire::endpoint_of(spec), (Endpoint{"10.0.0.7", 5001}));
   EXPECT_EQ(spec.status, "running");
@@ -118,19 +118,19 @@ TEST(Registration, EngineOnAnotherPort_IsRegisteredThereWithItsAgentsHealthPage)
   auto f = facts();
   f.engine_port = 6000;
   const auto body = engine_registration(settings(), f, one_model());
-  EXPECT_EQ(accepted(body).url, "http://10.0.0.7:6000");
-  EXPECT_EQ(accepted(body).port, 6000);
+  EXPECT_EQ(spec_of(body).url, "http://10.0.0.7:6000");
+  EXPECT_EQ(spec_of(body).port, 6000);
   EXPECT_EQ(parsed(body)["metadata"]["health_url"], "http://10.0.0.7:5002/health");
-  EXPECT_EQ(accepted(agent_registration(settings(), f)).port, 5002) << "the agent's pages stay where they are";
+  EXPECT_EQ(spec_of(agent_registration(settings(), f)).port, 5002) << "the agent's pages stay where they are";
   f.engine_port = 0;
-  EXPECT_EQ(accepted(engine_registration(settings(), f, one_model())).port, 5001) << "not known yet";
+  EXPECT_EQ(spec_of(engine_registration(settings(), f, one_model())).port, 5001) << "not known yet";
 }
 
 TEST(Registration, PagesInHttps_AreRegisteredAsSuchAndTheEngineIsNot) {
   auto s = settings();
   s.pages_tls = true;
-  EXPECT_EQ(accepted(agent_registration(s, facts())).url, "https://10.0.0.7:5002");
-  const auto spec = accepted(engine_registration(s, facts(), one_model()));
+  EXPECT_EQ(spec_of(agent_registration(s, facts())).url, "https://10.0.0.7:5002");
+  const auto spec = spec_of(engine_registration(s, facts(), one_model()));
   EXPECT_EQ(spec.url, "http://10.0.0.7:5001");
   EXPECT_EQ(wire::facts_of(spec.metadata_json).health_url, "https://10.0.0.7:5002/health");
   EXPECT_EQ(pages_url(s), "https://10.0.0.7:5002");
@@ -172,7 +172,7 @@ TEST(CheckMetadata, WhatARegistryWouldRefuse_IsNamedWithItsPlace) {
     if (!checked || !metadata.is_object()) continue;
     auto s = settings();
     s.metadata_json = row.metadata;
-    const auto sent = json::parse(accepted(engine_registration(s, facts(), one_model())).metadata_json);
+    const auto sent = json::parse(spec_of(engine_registration(s, facts(), one_model())).metadata_json);
     EXPECT_TRUE(sent.contains("x") || !metadata.contains("x") || row.metadata.size() > 60'000);
   }
 }
@@ -181,7 +181,7 @@ TEST(Registration, Ipv6Hosts_AreBracketedInUrls) {
   for (const auto* host : {"fd00::7", "[fd00::7]"}) {
     auto s = settings();
     s.host = host;
-    const auto spec = accepted(engine_registration(s, facts(), one_model()));
+    const auto spec = spec_of(engine_registration(s, facts(), one_model()));
     EXPECT_EQ(spec.url, "http://[fd00::7]:5001");
     EXPECT_EQ(wire::endpoint_of(spec), (Endpoint{"fd00::7", 5001}));
   }
@@ -191,7 +191,7 @@ TEST(Registration, HeartbeatIntervalTheRegistryWouldRefuse_IsLeftOut) {
   for (const Duration interval : {Duration{}, Duration{99ms}, Duration{25h}}) {
     auto s = settings();
     s.heartbeat_interval = interval;
-    EXPECT_EQ(accepted(agent_registration(s, facts())).heartbeat_interval, std::nullopt);
+    EXPECT_EQ(spec_of(agent_registration(s, facts())).heartbeat_interval, std::nullopt);
   }
 }
 
@@ -216,7 +216,7 @@ TEST(Registration, LastExit_IsInTheAgentsMetadata) {
   f.restarts = 3;
   f.last_exit = ExitOutcome{ExitKind::signalled, 9, false, 1, {"first", "last \x1b[0m"}};
   f.last_exit_at = "2026-01-02T03:05:00.000000Z";
-  const auto metadata = json::parse(accepted(agent_registration(settings(), f)).metadata_json);
+  const auto metadata = json::parse(spec_of(agent_registration(settings(), f)).metadata_json);
   EXPECT_EQ(metadata["state"], "unhealthy");
   EXPECT_EQ(metadata["restarts"], 3);
   EXPECT_EQ(metadata["last_exit"], json({{"kind", "signal"},
@@ -251,7 +251,7 @@ TEST(Registration, InvalidUtf8_IsReplaced) {
   auto f = facts();
   f.last_exit = ExitOutcome{};
   f.last_exit->last_lines = {"\xc3\x28 \xe4\xbd\xa0"};
-  const auto metadata = json::parse(accepted(agent_registration(s, f)).metadata_json);
+  const auto metadata = json::parse(spec_of(agent_registration(s, f)).metadata_json);
   EXPECT_EQ(metadata["config_file"], "/models/\xef\xbf\xbd\xef\xbf\xbd");
   EXPECT_EQ(metadata["last_exit"]["last_lines"][0], "\xef\xbf\xbd( \xe4\xbd\xa0");
 }
@@ -284,7 +284,7 @@ TEST(Registration, Metadata_NeverBeyondTheLimitAndWhatRoutesStays) {
     s.metadata_json = own.dump();
     const auto models = parse_model_list(list.dump());
     ASSERT_TRUE(models.has_value());
-    const auto spec = accepted(engine_registration(s, facts(), *models));
+    const auto spec = spec_of(engine_registration(s, facts(), *models));
     EXPECT_LE(spec.metadata_json.size(), wire::kMaxMetadataBytes);
     EXPECT_EQ(spec.models.size(), row.models) << "our registry is told of all";
     const auto metadata = json::parse(spec.metadata_json);
@@ -302,12 +302,12 @@ TEST(Registration, Metadata_NeverBeyondTheLimitAndWhatRoutesStays) {
 TEST(Registration, AgentsMetadata_NeverBeyondTheLimitEither) {
   auto s = settings();
   s.path.assign(70'000, 'p');
-  EXPECT_LE(accepted(agent_registration(s, facts())).metadata_json.size(), wire::kMaxMetadataBytes);
+  EXPECT_LE(spec_of(agent_registration(s, facts())).metadata_json.size(), wire::kMaxMetadataBytes);
   s.service_type.assign(70'000, 't');
-  EXPECT_LE(accepted(agent_registration(s, facts())).metadata_json.size(), wire::kMaxMetadataBytes);
+  EXPECT_LE(spec_of(agent_registration(s, facts())).metadata_json.size(), wire::kMaxMetadataBytes);
   for (const auto* key : {"type", "models"}) {
     s.metadata_json = json{{key, std::string(70'000, 'v')}}.dump();
-    const auto spec = accepted(engine_registration(s, facts(), one_model()));
+    const auto spec = spec_of(engine_registration(s, facts(), one_model()));
     EXPECT_LE(spec.metadata_json.size(), wire::kMaxMetadataBytes) << key;
   }
 }
@@ -405,7 +405,7 @@ TEST(ModelList, TheDeepestThatIsTaken_CanBeRegistered) {
     }
     ASSERT_TRUE(deepest.has_value());
     EXPECT_GT(deepest->objects_json.size(), 60U);
-    EXPECT_EQ(accepted(engine_registration(settings(), facts(), *deepest)).models, std::vector<std::string>{"a"});
+    EXPECT_EQ(spec_of(engine_registration(settings(), facts(), *deepest)).models, std::vector<std::string>{"a"});
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/moments.hpp"
+
 namespace svc::agent {
 namespace {
 
@@ -9,7 +11,7 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kMost = ~std::uint64_t{0};  ///< the whole of a jittered wait
 constexpr std::uint64_t kHalf = std::uint64_t{1} << 63U;
-constexpr TimePoint kStart{1000s};
+using svc::test::kStart;
 
 RestartSettings without_limit() {
   RestartSettings settings;

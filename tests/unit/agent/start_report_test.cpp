@@ -6,8 +6,6 @@ namespace svc::agent {
 namespace {
 
 using namespace std::chrono_literals;
-using enum InstanceState;
-
 constexpr Duration kLong = StartReport::kPatience;
 constexpr Duration kShort = kLong - 1ns;
 
@@ -16,6 +14,7 @@ StartReport of_one(InstanceState state, Duration state_for, bool has_registry, b
 }
 
 TEST(StartReport, EachState_OverWhenTheAgentCanDoNoMore) {
+  using enum InstanceState;
   struct Row {
     InstanceState state;
     bool at_once, after_a_while;  ///< not registered, with a registry
@@ -35,6 +34,7 @@ TEST(StartReport, EachState_OverWhenTheAgentCanDoNoMore) {
 }
 
 TEST(StartReport, SeveralServices_AreAllWaitedFor) {
+  using enum InstanceState;
   std::vector<StartFacts> all{{"a", running, 1s, true, true}, {"b", starting, 10min, true, false}};
   EXPECT_FALSE(report_start(all).over);
   all[1] = {"b", failed, {}, true, false};
@@ -46,6 +46,7 @@ TEST(StartReport, SeveralServices_AreAllWaitedFor) {
 }
 
 TEST(StartReport, Text_NamesWhatIsNotInService) {
+  using enum InstanceState;
   EXPECT_EQ(of_one(running, {}, true, true).text, "1 of 1 service in service");
   EXPECT_EQ(of_one(running, {}, false, false).text, "1 of 1 service in service");
   EXPECT_EQ(of_one(running, {}, true, false).text, "0 of 1 service in service; gpu1: running, not registered");

@@ -4,15 +4,16 @@
 
 #include <random>
 
+#include "tests/support/moments.hpp"
+
 namespace svc::agent {
 namespace {
 
 using namespace std::chrono_literals;
-using enum StopAction;
-
-constexpr TimePoint kStart{1000s};
+using svc::test::kStart;
 
 TEST(StopSequence, NotBegun_NothingIsDue) {
+  using enum StopAction;
   StopSequence stop;
   EXPECT_FALSE(stop.begun());
   EXPECT_EQ(stop.next(kStart, 3, 1), none);
@@ -42,10 +43,12 @@ void play(Duration grace, std::initializer_list<Step> steps) {
 constexpr Duration kNever = Duration::max();
 
 TEST(StopSequence, Obedient_TermThenGone) {
+  using enum StopAction;
   play(10s, {{0s, 1, 1, terminate, 10s}, {1s, 1, 1, none, 10s}, {2s, 0, 0, gone, kNever}, {3s, 0, 0, none, kNever}});
 }
 
 TEST(StopSequence, S3_IgnoresTerm_KilledAtTheEndOfTheGraceAndAgainUntilGone) {
+  using enum StopAction;
   play(10s, {{0s, 2, 1, terminate, 10s},
              {9999ms, 2, 1, none, 10s},
              {10s, 2, 1, kill, 10050ms},
@@ -56,6 +59,7 @@ TEST(StopSequence, S3_IgnoresTerm_KilledAtTheEndOfTheGraceAndAgainUntilGone) {
 }
 
 TEST(StopSequence, S3_OrphansAreKilledSoonAfterTheLastRank) {
+  using enum StopAction;
   play(10s, {{0s, 4, 2, terminate, 10s},
              {1s, 3, 1, none, 10s},
              {2s, 2, 0, none, 2500ms},
@@ -65,29 +69,40 @@ TEST(StopSequence, S3_OrphansAreKilledSoonAfterTheLastRank) {
 }
 
 TEST(StopSequence, OrphansNearTheEndOfTheGrace_GetNoMoreThanThat) {
+  using enum StopAction;
   play(1s, {{0s, 2, 1, terminate, 1s}, {900ms, 1, 0, none, 1s}, {1s, 1, 0, kill, 1050ms}});
 }
 
 TEST(StopSequence, OnlyOrphansFromTheStart_TermAndTheShortGrace) {
+  using enum StopAction;
   play(10s, {{0s, 2, 0, terminate, 500ms}, {500ms, 2, 0, kill, 550ms}});
 }
 
-TEST(StopSequence, NothingAlive_GoneAtOnceAndOnce) { play(10s, {{0s, 0, 0, gone, kNever}, {0s, 0, 0, none, kNever}}); }
+TEST(StopSequence, NothingAlive_GoneAtOnceAndOnce) {
+  using enum StopAction;
+  play(10s, {{0s, 0, 0, gone, kNever}, {0s, 0, 0, none, kNever}});
+}
 
 TEST(StopSequence, NoGrace_KillsWithoutTerm) {
+  using enum StopAction;
   play(0s, {{0s, 1, 1, kill, 50ms}, {50ms, 1, 1, kill, 100ms}});
   play(-1s, {{0s, 1, 1, kill, 50ms}});
 }
 
-TEST(StopSequence, LookedAtLate_KillsWithoutTerm) { play(1s, {{5s, 1, 1, kill, 5050ms}}); }
+TEST(StopSequence, LookedAtLate_KillsWithoutTerm) {
+  using enum StopAction;
+  play(1s, {{5s, 1, 1, kill, 5050ms}});
+}
 
 TEST(StopSequence, EndlessGrace_IsOneButNotForOrphans) {
+  using enum StopAction;
   play(Duration::max(), {{0s, 2, 1, terminate, TimePoint::max() - kStart},
                          {100h, 2, 1, none, TimePoint::max() - kStart},
                          {101h, 1, 0, none, 101h + 500ms}});
 }
 
 TEST(StopSequence, BegunAgain_OnlyEverSooner) {
+  using enum StopAction;
   const struct {
     Duration again_at, grace, wake;
   } rows[] = {{1s, 2s, 3s}, {1s, 20s, 10s}, {1s, 0s, 1s}, {9s, 500ms, 9500ms}};
@@ -102,6 +117,7 @@ TEST(StopSequence, BegunAgain_OnlyEverSooner) {
 }
 
 TEST(StopSequence, BegunAgainBeforeTheFirstLook_TermIsStillSentWhenThereIsTime) {
+  using enum StopAction;
   StopSequence stop;
   stop.begin(kStart, 10s);
   stop.begin(kStart, 1s);
@@ -111,6 +127,7 @@ TEST(StopSequence, BegunAgainBeforeTheFirstLook_TermIsStillSentWhenThereIsTime) 
 }
 
 TEST(StopSequence, BegunAgainWhileKillingOrAfter_GivesNoTime) {
+  using enum StopAction;
   StopSequence stop;
   stop.begin(kStart, 0s);
   EXPECT_EQ(stop.next(kStart, 1, 1), kill);
@@ -123,6 +140,7 @@ TEST(StopSequence, BegunAgainWhileKillingOrAfter_GivesNoTime) {
 }
 
 TEST(StopSequence, Random_TermAtMostOnceAndGoneOnlyWhenNothingIsLeft) {
+  using enum StopAction;
   std::mt19937_64 random(1);
   for (int round = 0; round < 2000; ++round) {
     StopSequence stop;

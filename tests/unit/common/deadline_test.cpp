@@ -2,39 +2,41 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/moments.hpp"
+
 namespace svc {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint kNow{1000s};
+using svc::test::kStart;
 
 TEST(Deadline, Default_IsNever) {
   constexpr Deadline deadline;
   static_assert(deadline.is_never());
   EXPECT_EQ(deadline, Deadline::never());
   EXPECT_FALSE(deadline.expired(TimePoint::max()));
-  EXPECT_EQ(deadline.left(kNow), Duration::max());
+  EXPECT_EQ(deadline.left(kStart), Duration::max());
 }
 
 TEST(Deadline, After_ExpiresAtTheVeryInstant) {
-  const Deadline deadline = Deadline::after(kNow, 5s);
-  EXPECT_EQ(deadline.when(), kNow + 5s);
-  EXPECT_FALSE(deadline.expired(kNow + 5s - 1ns));
-  EXPECT_TRUE(deadline.expired(kNow + 5s));
-  EXPECT_EQ(deadline.left(kNow + 2s), 3s);
-  EXPECT_EQ(deadline.left(kNow + 6s), 0s);
+  const Deadline deadline = Deadline::after(kStart, 5s);
+  EXPECT_EQ(deadline.when(), kStart + 5s);
+  EXPECT_FALSE(deadline.expired(kStart + 5s - 1ns));
+  EXPECT_TRUE(deadline.expired(kStart + 5s));
+  EXPECT_EQ(deadline.left(kStart + 2s), 3s);
+  EXPECT_EQ(deadline.left(kStart + 6s), 0s);
 }
 
 TEST(Deadline, AfterZeroOrNegative_HasExpired) {
-  EXPECT_TRUE(Deadline::after(kNow, 0s).expired(kNow));
-  EXPECT_TRUE(Deadline::after(kNow, -5s).expired(kNow));
-  EXPECT_EQ(Deadline::after(kNow, -5s).left(kNow), 0s);
-  EXPECT_TRUE(Deadline::after(kNow, Duration::min()).expired(kNow));
+  EXPECT_TRUE(Deadline::after(kStart, 0s).expired(kStart));
+  EXPECT_TRUE(Deadline::after(kStart, -5s).expired(kStart));
+  EXPECT_EQ(Deadline::after(kStart, -5s).left(kStart), 0s);
+  EXPECT_TRUE(Deadline::after(kStart, Duration::min()).expired(kStart));
 }
 
 TEST(Deadline, AfterBeyondTheEndOfTime_IsNever) {
-  EXPECT_TRUE(Deadline::after(kNow, Duration::max()).is_never());
+  EXPECT_TRUE(Deadline::after(kStart, Duration::max()).is_never());
   EXPECT_TRUE(Deadline::after(TimePoint::max() - 1s, 2s).is_never());
 }
 
@@ -44,8 +46,8 @@ TEST(Deadline, LeftFromFarBeforeZero_DoesNotOverflow) {
 }
 
 TEST(Deadline, EarlierOf_TakesTheSmaller) {
-  const Deadline near = Deadline::at(kNow + 1s);
-  const Deadline far = Deadline::at(kNow + 2s);
+  const Deadline near = Deadline::at(kStart + 1s);
+  const Deadline far = Deadline::at(kStart + 2s);
   EXPECT_EQ(Deadline::earlier_of(near, far), near);
   EXPECT_EQ(Deadline::earlier_of(far, near), near);
   EXPECT_EQ(Deadline::earlier_of(Deadline::never(), far), far);

@@ -7,17 +7,14 @@
 #include <vector>
 
 #include "common/core/json_reader.hpp"
+#include "tests/unit/common/messages.hpp"
 
 namespace svc {
 namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
-
-std::string message(const JsonReader& reader) {
-  const auto error = reader.error();
-  return error ? error->message : "";
-}
+using test::message;
 
 TEST(JsonReader, Integer_GoodForms) {
   const json object = json::parse(R"({"a": 8081, "b": 30.0, "c": 3e1, "d": -5, "e": 9007199254740992.0})");

@@ -7,16 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/common/messages.hpp"
+
 namespace svc {
 namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
-
-std::string message(const JsonReader& reader) {
-  const auto error = reader.error();
-  return error ? error->message : "";
-}
+using test::message;
 
 TEST(JsonReader, AbsentOrNull_LeavesTheTargetAlone) {
   const json object = json::parse(R"({"nil": null})");

@@ -8,11 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/common/messages.hpp"
+
 namespace svc {
 namespace {
 
 using namespace std::chrono_literals;
 using nlohmann::json;
+using test::message;
 
 struct Settings {
   std::uint16_t port = 8081;
@@ -35,8 +38,6 @@ OptionTable table_for(Settings& settings) {
       .text_list("allow_networks", settings.allow_networks, "Networks.");
   return table;
 }
-
-std::string message(const Result<void>& result) { return result.has_error() ? result.error().message : ""; }
 
 TEST(OptionTable, Options_DescribeEachSetting) {
   Settings settings;

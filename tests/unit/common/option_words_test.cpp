@@ -7,21 +7,23 @@
 #include <vector>
 
 #include "common/core/option_table.hpp"
+#include "tests/unit/common/messages.hpp"
 
 namespace svc {
 namespace {
 
 using nlohmann::json;
+using test::message;
 using Words = std::vector<std::string>;
 using Map = OptionTable::TextMap;
 
-struct Settings {
+struct WordSettings {
   Words args;
   Map env;
   int port = 1;
 };
 
-OptionTable table_for(Settings& settings) {
+OptionTable table_for(WordSettings& settings) {
   OptionTable table("agent", "AGENT");
   table.word_list("args", settings.args, "Words.")
       .environment("env", settings.env, "Variables.")
@@ -31,10 +33,8 @@ OptionTable table_for(Settings& settings) {
   return table;
 }
 
-std::string message(const Result<void>& result) { return result.has_error() ? result.error().message : ""; }
-
 TEST(OptionWords, Words_AreSplitFromTextAndWholeInAnArray) {
-  Settings settings;
+  WordSettings settings;
   OptionTable table = table_for(settings);
   EXPECT_EQ(table.options()[0].kind, "words");
   EXPECT_EQ(message(table.set("args", "a 'b c' ''", "--args")), "");
@@ -49,7 +49,7 @@ TEST(OptionWords, Words_AreSplitFromTextAndWholeInAnArray) {
 }
 
 TEST(OptionWords, BadWords_AreNamedAndChangeNothing) {
-  Settings settings;
+  WordSettings settings;
   settings.args = {"a"};
   OptionTable table = table_for(settings);
   EXPECT_EQ(message(table.set("args", "'a", "--args")), "'--args' has an open quote");
@@ -79,7 +79,7 @@ TEST(OptionWords, Variables_BeginWithANameOnly) {
       {"_a1=x y", {{"_a1", "x y"}}},
   };
   for (const Row& row : rows) {
-    Settings settings;
+    WordSettings settings;
     OptionTable table = table_for(settings);
     EXPECT_EQ(message(table.set("env", row.text, "--env")), "") << row.text;
     EXPECT_EQ(settings.env, row.env) << row.text;
@@ -87,7 +87,7 @@ TEST(OptionWords, Variables_BeginWithANameOnly) {
 }
 
 TEST(OptionWords, Variables_AddToWhatIsThere) {
-  Settings settings;
+  WordSettings settings;
   OptionTable table = table_for(settings);
   EXPECT_EQ(message(table.read_json(json{{"env", {{"A", "1"}, {"B", "0,C=1"}}}})), "");
   EXPECT_EQ(message(table.set("env", "A=2,D=3", "--env")), "");
@@ -96,7 +96,7 @@ TEST(OptionWords, Variables_AddToWhatIsThere) {
 }
 
 TEST(OptionWords, BadVariables_AreNamedAndChangeNothing) {
-  Settings settings;
+  WordSettings settings;
   OptionTable table = table_for(settings);
   for (const char* text : {"A", "=1", "1A=2", "A B=1", ",A=1"}) {
     EXPECT_EQ(message(table.set("env", text, "--env")), "'--env' must begin with NAME=") << text;
@@ -109,14 +109,14 @@ TEST(OptionWords, BadVariables_AreNamedAndChangeNothing) {
 }
 
 TEST(OptionTableAliases, Names_AddUp) {
-  Settings settings;
+  WordSettings settings;
   OptionTable table = table_for(settings);
   EXPECT_EQ(table.options()[2].flag_aliases, (Words{"-p", "--old-port"}));
   EXPECT_EQ(table.options()[2].env_alias, "OLD_PORT");
 }
 
 TEST(OptionTableRecord, Overrides_DoTheSameOnAnotherTable) {
-  Settings first;
+  WordSettings first;
   OptionTable table = table_for(first);
   EXPECT_EQ(message(table.read_json(json{{"port", 2}})), "");
   EXPECT_TRUE(table.overrides().empty());
@@ -129,7 +129,7 @@ TEST(OptionTableRecord, Overrides_DoTheSameOnAnotherTable) {
   EXPECT_EQ(message(table.set("port", "4", "--port")), "");
   EXPECT_NE(message(table.set("port", "x", "--port")), "");
 
-  Settings second;
+  WordSettings second;
   OptionTable other = table_for(second);
   std::string origins;
   for (const auto& [key, text, origin] : table.overrides()) {
@@ -142,7 +142,7 @@ TEST(OptionTableRecord, Overrides_DoTheSameOnAnotherTable) {
 }
 
 TEST(OptionTablePlaces, Messages_NameThePlaceOfTheUser) {
-  Settings settings;
+  WordSettings settings;
   OptionTable table = table_for(settings);
   const OptionTable::KeyPlaces places = {{"port", "port"}, {"args", "backend.args"}, {"env", "backend.env"}};
   EXPECT_EQ(message(table.read_json(json{{"port", 0}}, places)), "'port' must be an integer from 1 to 9, got 0");

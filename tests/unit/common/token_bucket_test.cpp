@@ -4,12 +4,14 @@
 
 #include <limits>
 
+#include "tests/support/moments.hpp"
+
 namespace svc {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint kStart{100s};
+using svc::test::kStart;
 
 int take_all(TokenBucket& bucket, TimePoint now) {
   int taken = 0;

@@ -27,7 +27,7 @@ HostFacts router_server() {
   return facts;
 }
 
-ServiceFile service(const std::string& name, const std::string& host, std::uint16_t port) {
+ServiceFile service_file(const std::string& name, const std::string& host, std::uint16_t port) {
   ServiceFile file;
   file.entry.name = name;
   file.entry.host = host;
@@ -43,7 +43,7 @@ ServiceFile service(const std::string& name, const std::string& host, std::uint1
 HostFacts gpu_server() {
   HostFacts facts = router_server();
   facts.own_names = {"localhost", "127.0.0.1", "gpu", "192.168.1.10"};
-  facts.services = {service("gpu1", "192.168.1.10", 5001), service("gpu2", "192.168.1.10", 5003)};
+  facts.services = {service_file("gpu1", "192.168.1.10", 5001), service_file("gpu2", "192.168.1.10", 5003)};
   return facts;
 }
 

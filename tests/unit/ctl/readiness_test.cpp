@@ -7,29 +7,27 @@
 namespace svc::ctl {
 namespace {
 
-using Verdict = Readiness::Verdict;
-
 const char* const kRouter =
     R"({"status":"running","router":"running","healthy_services":"0/0","registry_state":"unreachable",
   "registry_error":"nothing listens there"})";
 
 TEST(Readiness, Registry_IsReadyWithItsHealth) {
   const char* const body = R"({"status":"healthy","registry":"running","registered_services":2})";
-  EXPECT_EQ(judge_readiness(DaemonKind::registry, {200, body, "", false}).verdict, Verdict::ready);
-  EXPECT_EQ(judge_readiness(DaemonKind::registry, {503, body, "", false}).verdict, Verdict::not_yet);
-  EXPECT_EQ(judge_readiness(DaemonKind::registry, {200, "<html>", "", false}).verdict, Verdict::failed);
+  EXPECT_EQ(judge_readiness(DaemonKind::registry, {200, body, "", false}).verdict, Readiness::Verdict::ready);
+  EXPECT_EQ(judge_readiness(DaemonKind::registry, {503, body, "", false}).verdict, Readiness::Verdict::not_yet);
+  EXPECT_EQ(judge_readiness(DaemonKind::registry, {200, "<html>", "", false}).verdict, Readiness::Verdict::failed);
   EXPECT_EQ(judge_readiness(DaemonKind::registry, {200, kRouter, "", false}).text,
             "somebody else answers there: it is no registry");
 }
 
 TEST(Readiness, Router_WaitsForItsFirstList) {
   const auto waits = judge_readiness(DaemonKind::router, {503, R"({"ready":false})", kRouter, false});
-  EXPECT_EQ(waits.verdict, Verdict::not_yet);
+  EXPECT_EQ(waits.verdict, Readiness::Verdict::not_yet);
   EXPECT_EQ(waits.text, "waits for its first list of services: nothing listens there");
   const auto ready = judge_readiness(DaemonKind::router, {200, R"({"ready":true})", kRouter, false});
-  EXPECT_EQ(ready.verdict, Verdict::ready);
+  EXPECT_EQ(ready.verdict, Readiness::Verdict::ready);
   EXPECT_EQ(ready.text, "running, 0/0 instances usable");
-  EXPECT_EQ(judge_readiness(DaemonKind::router, {404, "", "", false}).verdict, Verdict::failed);
+  EXPECT_EQ(judge_readiness(DaemonKind::router, {404, "", "", false}).verdict, Readiness::Verdict::failed);
 }
 
 TEST(Readiness, RouterThatFollowsANewRegistry_HasNothingToWaitFor) {
@@ -39,12 +37,13 @@ TEST(Readiness, RouterThatFollowsANewRegistry_HasNothingToWaitFor) {
   };
   struct Row {
     std::string page;
-    Verdict verdict;
+    Readiness::Verdict verdict;
   };
-  for (const Row& row :
-       {Row{page("running", "watching"), Verdict::ready}, Row{page("running", "polling"), Verdict::ready},
-        Row{page("running", "connecting"), Verdict::not_yet}, Row{page("running", "none"), Verdict::not_yet},
-        Row{page("draining", "watching"), Verdict::not_yet}}) {
+  for (const Row& row : {Row{page("running", "watching"), Readiness::Verdict::ready},
+                         Row{page("running", "polling"), Readiness::Verdict::ready},
+                         Row{page("running", "connecting"), Readiness::Verdict::not_yet},
+                         Row{page("running", "none"), Readiness::Verdict::not_yet},
+                         Row{page("draining", "watching"), Readiness::Verdict::not_yet}}) {
     EXPECT_EQ(judge_readiness(DaemonKind::router, {503, R"({"ready":false})", row.page, false}).verdict, row.verdict)
         << row.page;
   }
@@ -55,14 +54,14 @@ TEST(Readiness, Service_TellsHowFarItIs) {
   const char* const status = R"({"name":"gpu1","state":"starting","state_seconds":12.7,"last_line":"Loading 3/8",
     "exits":[{"text":"exit code 3"}]})";
   auto now = judge_readiness(DaemonKind::service, {503, health, status, false});
-  EXPECT_EQ(now.verdict, Verdict::not_yet);
+  EXPECT_EQ(now.verdict, Readiness::Verdict::not_yet);
   EXPECT_EQ(now.text, "starting for 12s, ended before: exit code 3: Loading 3/8");
   now = judge_readiness(DaemonKind::service, {503, health, "", false});
   EXPECT_EQ(now.text, "starting") << "the status wants a token";
   now = judge_readiness(DaemonKind::service, {503, R"({"status":"failed","service":"gpu1"})", "", false});
-  EXPECT_EQ(now.verdict, Verdict::failed);
+  EXPECT_EQ(now.verdict, Readiness::Verdict::failed);
   now = judge_readiness(DaemonKind::service, {404, "Not found", "Not found", false});
-  EXPECT_EQ(now.verdict, Verdict::failed);
+  EXPECT_EQ(now.verdict, Readiness::Verdict::failed);
 }
 
 TEST(Readiness, Service_IsReadyWhenTheRegistryKnowsItIfThatIsAsked) {
@@ -72,12 +71,12 @@ TEST(Readiness, Service_IsReadyWhenTheRegistryKnowsItIfThatIsAsked) {
   };
   const std::string no = status("false");
   const std::string yes = status("true");
-  EXPECT_EQ(judge_readiness(DaemonKind::service, {200, health, no, false}).verdict, Verdict::ready);
-  EXPECT_EQ(judge_readiness(DaemonKind::service, {200, health, yes, true}).verdict, Verdict::ready);
-  EXPECT_EQ(judge_readiness(DaemonKind::service, {200, health, "", true}).verdict, Verdict::ready)
+  EXPECT_EQ(judge_readiness(DaemonKind::service, {200, health, no, false}).verdict, Readiness::Verdict::ready);
+  EXPECT_EQ(judge_readiness(DaemonKind::service, {200, health, yes, true}).verdict, Readiness::Verdict::ready);
+  EXPECT_EQ(judge_readiness(DaemonKind::service, {200, health, "", true}).verdict, Readiness::Verdict::ready)
       << "it cannot be known";
   const auto waits = judge_readiness(DaemonKind::service, {200, health, no, true});
-  EXPECT_EQ(waits.verdict, Verdict::not_yet);
+  EXPECT_EQ(waits.verdict, Readiness::Verdict::not_yet);
   EXPECT_EQ(waits.text, "running, not registered yet");
 }
 

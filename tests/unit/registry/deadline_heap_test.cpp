@@ -12,13 +12,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-struct Owner : DeadlineHeap::Hook {};
+struct HookOwner : DeadlineHeap::Hook {};
 
 TimePoint tick(int n) { return TimePoint{} + std::chrono::seconds(n); }
 
 TEST(DeadlineHeap, Set_SeveralOwners_EarliestComesFirst) {
   DeadlineHeap heap;
-  Owner a, b, c;
+  HookOwner a, b, c;
   heap.set(a, tick(3));
   heap.set(b, tick(1));
   heap.set(c, tick(2));
@@ -32,7 +32,7 @@ TEST(DeadlineHeap, Set_SeveralOwners_EarliestComesFirst) {
 
 TEST(DeadlineHeap, Withdraw_NotScheduled_DoesNothing) {
   DeadlineHeap heap;
-  Owner a, b;
+  HookOwner a, b;
   heap.set(a, tick(1));
   heap.withdraw(b);
   EXPECT_EQ(heap.size(), 1U);
@@ -44,11 +44,11 @@ TEST(DeadlineHeap, Withdraw_NotScheduled_DoesNothing) {
 
 TEST(DeadlineHeap, RandomMoves_AlwaysAgreesWithASortedMap) {
   DeadlineHeap heap;
-  std::vector<Owner> owners(50);
+  std::vector<HookOwner> owners(50);
   std::map<DeadlineHeap::Hook*, TimePoint> expected;
   std::mt19937_64 random(7);
   for (int step = 0; step < 20'000; ++step) {
-    Owner& owner = owners[random() % owners.size()];
+    HookOwner& owner = owners[random() % owners.size()];
     if (random() % 3 == 0) {
       heap.withdraw(owner);
       expected.erase(&owner);

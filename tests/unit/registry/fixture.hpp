@@ -15,7 +15,7 @@ namespace svc::registry::test {
 
 using namespace std::chrono_literals;
 
-inline constexpr TimePoint kStart{std::chrono::hours(1000)};
+inline constexpr TimePoint kDriverStart{std::chrono::hours(1000)};
 inline constexpr WallTime kWallStart{std::chrono::seconds(1'790'000'000)};
 
 inline wire::ServiceSpec make_spec(std::string name, std::string host = "10.0.0.1", std::uint16_t port = 8000) {
@@ -44,7 +44,8 @@ inline std::string kinds(const std::vector<Event>& events) {
 /// A RegistryState with its own clock. Time passes in steps of a second, as the daemon's tick lets it.
 class Driver {
  public:
-  explicit Driver(StateSettings settings = {}, Revision first_revision = 0) : state(settings, kStart, first_revision) {}
+  explicit Driver(StateSettings settings = {}, Revision first_revision = 0)
+      : state(settings, kDriverStart, first_revision) {}
 
   std::vector<Event> enroll(const wire::ServiceSpec& spec) {
     const auto change = state.plan_register(spec, now);
@@ -103,9 +104,11 @@ class Driver {
     state.for_each(filter, now, [&](const ServiceEntry& entry, bool) { result.push_back(entry.stored.spec.name); });
     return result;
   }
-  WallTime wall() const { return kWallStart + std::chrono::duration_cast<std::chrono::microseconds>(now - kStart); }
+  WallTime wall() const {
+    return kWallStart + std::chrono::duration_cast<std::chrono::microseconds>(now - kDriverStart);
+  }
 
-  TimePoint now = kStart;
+  TimePoint now = kDriverStart;
   RegistryState state;
 
  private:

@@ -30,7 +30,7 @@ std::string run(std::string_view probes, std::int64_t unhealthy_after, std::int6
   return seen;
 }
 
-struct Case {
+struct HealthCase {
   std::string_view probes;
   std::int64_t unhealthy_after;
   std::int64_t healthy_after;
@@ -38,7 +38,7 @@ struct Case {
 };
 
 TEST(Health, Record_Sequences_FollowTheThresholds) {
-  const Case cases[] = {
+  const HealthCase cases[] = {
       {"+", 3, 1, "h"},
       {"-", 3, 1, "?"},
       {"---", 3, 1, "??u"},

@@ -9,14 +9,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-struct Case {
+struct LeaseCase {
   const char* what;
   std::optional<Duration> heartbeat_interval, remove_after;
   Duration alive_for, removed_after;
 };
 
 TEST(LeaseTerms, Of_DefaultsAndOwnTerms_FollowTheRules) {
-  const Case cases[] = {
+  const LeaseCase cases[] = {
       {"defaults", std::nullopt, std::nullopt, 120s, 300s},
       {"three intervals", 10s, std::nullopt, 30s, 75s},
       {"at least five seconds", 100ms, std::nullopt, 5s, 12500ms},

@@ -269,7 +269,7 @@ class Session : private RandomChoices {
   }
 
   StateSettings settings_;
-  TimePoint now_ = kStart;
+  TimePoint now_ = kDriverStart;
   std::optional<RegistryState> state_;
   std::optional<ReferenceModel> model_;
   std::uint64_t conflicts_ = 0;

@@ -25,14 +25,14 @@ std::string targets(std::string_view host, std::uint16_t port, std::string_view 
   return text;
 }
 
-struct Case {
+struct TargetCase {
   std::string_view host;
   std::uint16_t port;
   std::string_view url, metadata, expected;
 };
 
 TEST(ProbeTargets, Of_EachKindOfService_AreTriedInOrder) {
-  const Case cases[] = {
+  const TargetCase cases[] = {
       {"h", 8000, "http://h:8000", "{}", "http://h:8000/health"},
       {"h", 8000, "http://h:8000/", "{}", "http://h:8000/health"},
       {"h", 8000, "http://h:8000/base//", "{}", "http://h:8000/base/health"},

@@ -65,7 +65,7 @@ TEST(RegistryAway, Time_GoingBack_IsIgnored) {
   Driver d;
   d.enroll(make_spec("a"));
   d.pass(100s);
-  EXPECT_TRUE(d.state.advance(kStart).empty());
+  EXPECT_TRUE(d.state.advance(kDriverStart).empty());
   EXPECT_EQ(kinds(d.state.advance(d.now + 2s)), "");  // no gap is seen: the latest time counts
   d.now += 2s;
   EXPECT_EQ(kinds(d.pass(18s)), "lease_expired:a");

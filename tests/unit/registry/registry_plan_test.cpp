@@ -257,7 +257,7 @@ TEST(RegistryPlan, Update_LeaseTerms_ApplyFromNowOn) {
   patch.heartbeat_interval = 2s;
   d.update("a", patch);
   EXPECT_EQ(d.remaining("a"), 6s);
-  EXPECT_EQ(d.state.next_deadline(), kStart + 6s);
+  EXPECT_EQ(d.state.next_deadline(), kDriverStart + 6s);
   EXPECT_EQ(kinds(d.pass(6s)), "lease_expired:a");
 }
 

@@ -69,12 +69,12 @@ TEST(RegistryState, NextDeadline_IsNeverLaterThanTheFirstEnd) {
   Driver d;
   EXPECT_FALSE(d.state.next_deadline().has_value());
   d.enroll(make_spec("a"));
-  EXPECT_EQ(d.state.next_deadline(), kStart + 120s);
+  EXPECT_EQ(d.state.next_deadline(), kDriverStart + 120s);
   d.pass(60s);
   d.beat("a");
-  EXPECT_LE(d.state.next_deadline().value(), kStart + 180s);
+  EXPECT_LE(d.state.next_deadline().value(), kDriverStart + 180s);
   d.pass(60s);  // looked at and put off
-  EXPECT_EQ(d.state.next_deadline(), kStart + 180s);
+  EXPECT_EQ(d.state.next_deadline(), kDriverStart + 180s);
   d.pass(60s);
   EXPECT_FALSE(d.state.next_deadline().has_value());
 }

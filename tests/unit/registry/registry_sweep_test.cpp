@@ -78,7 +78,7 @@ TEST(RegistrySweep, NetworkCut_HoldsUntilHalfIsBackOrAnHourHasPassed) {
   for (int i = 0; i < 20; ++i) d.enroll(make_spec("s" + std::to_string(i)));
   d.pass(10min);
   EXPECT_TRUE(d.state.removal_status().on_hold);
-  EXPECT_EQ(d.state.removal_status().since, kStart + 120s);
+  EXPECT_EQ(d.state.removal_status().since, kDriverStart + 120s);
   EXPECT_TRUE(d.sweep().empty());
   EXPECT_EQ(d.state.removal_status().waiting, 20U);
   for (int i = 0; i < 10; ++i) d.beat("s" + std::to_string(i));

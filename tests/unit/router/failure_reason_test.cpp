@@ -22,20 +22,20 @@ std::vector<FailureReason> all_reasons() {
   return reasons;
 }
 
-struct Row {
+struct ExampleRow {
   std::string status;
   std::string blamed;
 };
 
 /// code -> row of the table in docs/failure-reasons.md.
-std::map<std::string, Row> documented() {
+std::map<std::string, ExampleRow> documented() {
   std::ifstream file(SVC_SOURCE_DIR "/docs/failure-reasons.md");
-  std::map<std::string, Row> rows;
+  std::map<std::string, ExampleRow> rows;
   const std::regex pattern(R"(^\| `(\w+)` \| (\w+) \| ([^|]+) \| (\w+) \| ([^|]+) \|$)");
   for (std::string line; std::getline(file, line);) {
     std::smatch match;
     if (!std::regex_match(line, match, pattern)) continue;
-    EXPECT_TRUE(rows.emplace(match[1], Row{match[2], match[4]}).second) << "twice: " << match[1];
+    EXPECT_TRUE(rows.emplace(match[1], ExampleRow{match[2], match[4]}).second) << "twice: " << match[1];
   }
   return rows;
 }

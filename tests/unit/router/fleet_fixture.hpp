@@ -12,7 +12,7 @@ namespace svc::router {
 
 using namespace std::chrono_literals;
 
-inline constexpr TimePoint kStart{std::chrono::hours(1)};
+inline constexpr TimePoint kFleetStart{std::chrono::hours(1)};
 inline constexpr bool kHealthyOnly = true;
 inline constexpr bool kAll = false;
 inline constexpr bool kIncomplete = true;
@@ -52,7 +52,7 @@ class FleetTest : public ::testing::Test {
   }
 
   Fleet fleet_{FleetSettings{}};
-  TimePoint now_ = kStart;
+  TimePoint now_ = kFleetStart;
 };
 
 }  // namespace svc::router

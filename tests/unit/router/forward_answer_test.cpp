@@ -5,11 +5,10 @@
 
 #include "router/core/http1/field_kind.hpp"
 #include "router/core/http1/forward_head.hpp"
+#include "tests/unit/router/has.hpp"
 
 namespace svc::router {
 namespace {
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// The head for the client.
 std::string pass_on(const std::string& answer, AnswerContext context, std::string_view method = "GET") {

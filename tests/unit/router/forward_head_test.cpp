@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "tests/unit/router/has.hpp"
+
 namespace svc::router {
 namespace {
 
@@ -26,11 +28,9 @@ std::string forward(const std::string& request, const ForwardContext& context) {
   return out;
 }
 
-std::string with_lines(const std::string& lines, const ForwardContext& context = plain_context()) {
+std::string forward_lines(const std::string& lines, const ForwardContext& context = plain_context()) {
   return forward("GET /x?y HTTP/1.1\r\nHost: router:80\r\n" + lines + "\r\n", context);
 }
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// Any field of that name, in any case of letters.
 bool has_field(std::string text, std::string name) {
@@ -54,23 +54,23 @@ TEST(ForwardRequest, Whole) {
 }
 
 TEST(ForwardRequest, NoBody_NoContentLength) {
-  EXPECT_FALSE(has_field(with_lines("Content-Length: 0\r\n"), "content-length"));
-  EXPECT_FALSE(has_field(with_lines("Transfer-Encoding: chunked\r\n"), "transfer-encoding"));
+  EXPECT_FALSE(has_field(forward_lines("Content-Length: 0\r\n"), "content-length"));
+  EXPECT_FALSE(has_field(forward_lines("Transfer-Encoding: chunked\r\n"), "transfer-encoding"));
   auto context = plain_context();
   context.body_bytes = 0;
-  EXPECT_TRUE(has(with_lines("", context), "\r\nContent-Length: 0\r\n"));
+  EXPECT_TRUE(has(forward_lines("", context), "\r\nContent-Length: 0\r\n"));
 }
 
 TEST(ForwardRequest, HopByHopIsLeftOut) {
   for (const std::string name : {"Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization",
                                  "Proxy-Authenticate", "Proxy-Authentication-Info", "TE", "Trailer", "Trailers",
                                  "Upgrade", "HTTP2-Settings", "Proxy", "X_Forwarded_For", "x_real_ip", "A_B"}) {
-    EXPECT_FALSE(has_field(with_lines(name + ": x\r\n"), name)) << name;
+    EXPECT_FALSE(has_field(forward_lines(name + ": x\r\n"), name)) << name;
   }
 }
 
 TEST(ForwardRequest, WhatConnectionNamesIsLeftOut) {
-  const auto out = with_lines("X-A: 1\r\nConnection: x-a, X-B\r\nX-B: 2\r\nx-b: 3\r\nX-C: 4\r\n");
+  const auto out = forward_lines("X-A: 1\r\nConnection: x-a, X-B\r\nX-B: 2\r\nx-b: 3\r\nX-C: 4\r\n");
   EXPECT_FALSE(has_field(out, "X-A"));
   EXPECT_FALSE(has_field(out, "X-B"));
   EXPECT_TRUE(has(out, "\r\nX-C: 4\r\n"));
@@ -85,12 +85,12 @@ TEST(ForwardRequest, ConnectionCannotTakeOursAway) {
   const std::string names =
       "X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Host, Via, X-Request-Id, traceparent, Authorization, "
       "Content-Length";
-  const auto plain = with_lines("", context);
-  EXPECT_EQ(with_lines("Connection: " + names + "\r\n", context), plain);
+  const auto plain = forward_lines("", context);
+  EXPECT_EQ(forward_lines("Connection: " + names + "\r\n", context), plain);
   EXPECT_TRUE(has(plain, "\r\nX-Forwarded-For: 192.0.2.7\r\n"));
 
   context.trust_forwarded = true;
-  const auto trusted = with_lines(
+  const auto trusted = forward_lines(
       "Connection: X-Forwarded-For, X-Forwarded-Port, X-Real-IP, Forwarded\r\nX-Forwarded-For: 1.1.1.1\r\n"
       "X-Forwarded-Port: 8\r\nX-Real-IP: 1.1.1.1\r\n",
       context);
@@ -103,13 +103,13 @@ TEST(ForwardRequest, ForwardedFields_OnlyOfTrustedProxies) {
   const std::string lines =
       "X-Forwarded-For: 1.1.1.1\r\nx-forwarded-for: 2.2.2.2\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: outer\r\n"
       "X-Forwarded-Port: 443\r\nX-Forwarded-Anything: 1\r\nX-Real-IP: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n";
-  const auto plain = with_lines(lines);
-  EXPECT_EQ(plain, with_lines(""));
+  const auto plain = forward_lines(lines);
+  EXPECT_EQ(plain, forward_lines(""));
 
   auto context = plain_context();
   context.trust_forwarded = true;
   context.scheme = "http";
-  const auto trusted = with_lines(lines, context);
+  const auto trusted = forward_lines(lines, context);
   EXPECT_TRUE(has(trusted, "\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.7\r\n"));
   EXPECT_TRUE(has(trusted, "\r\nX-Forwarded-Proto: https\r\n"));
   EXPECT_TRUE(has(trusted, "\r\nX-Forwarded-Host: outer\r\n"));
@@ -118,23 +118,23 @@ TEST(ForwardRequest, ForwardedFields_OnlyOfTrustedProxies) {
   EXPECT_FALSE(has(trusted, "X-Forwarded-Host: router"));
 
   context.scheme = "https";
-  EXPECT_TRUE(has(with_lines("", context), "\r\nX-Forwarded-Proto: https\r\n"));
-  EXPECT_TRUE(has(with_lines("X-Forwarded-For:\r\n", context), "\r\nX-Forwarded-For: 192.0.2.7\r\n"));
+  EXPECT_TRUE(has(forward_lines("", context), "\r\nX-Forwarded-Proto: https\r\n"));
+  EXPECT_TRUE(has(forward_lines("X-Forwarded-For:\r\n", context), "\r\nX-Forwarded-For: 192.0.2.7\r\n"));
   EXPECT_FALSE(has_field(forward("GET / HTTP/1.0\r\n\r\n", context), "X-Forwarded-Host"));
 }
 
 TEST(ForwardRequest, Authorization) {
   const std::string lines = "Authorization: Bearer client\r\n";
-  EXPECT_TRUE(has(with_lines(lines), "\r\nAuthorization: Bearer client\r\n"));
+  EXPECT_TRUE(has(forward_lines(lines), "\r\nAuthorization: Bearer client\r\n"));
   auto context = plain_context();
   context.drop_authorization = true;
-  EXPECT_FALSE(has_field(with_lines(lines + lines, context), "Authorization"));
+  EXPECT_FALSE(has_field(forward_lines(lines + lines, context), "Authorization"));
   context.authorization = "Bearer engine";
-  const auto out = with_lines(lines, context);
+  const auto out = forward_lines(lines, context);
   EXPECT_TRUE(has(out, "\r\nAuthorization: Bearer engine\r\n"));
   EXPECT_FALSE(has(out, "client"));
   context.drop_authorization = false;
-  EXPECT_FALSE(has(with_lines(lines, context), "client"));
+  EXPECT_FALSE(has(forward_lines(lines, context), "client"));
 }
 
 TEST(ForwardRequest, RequestIdAndTraceAreOurs) {
@@ -142,32 +142,32 @@ TEST(ForwardRequest, RequestIdAndTraceAreOurs) {
   auto context = plain_context();
   const std::string ours = "00-" + trace + "-1111111111111111-01";
   context.traceparent = ours;
-  auto out = with_lines(
+  auto out = forward_lines(
       "X-Request-Id: theirs\r\ntraceparent: 00-" + trace + "-2222222222222222-01\r\ntracestate: s\r\n", context);
   EXPECT_FALSE(has(out, "theirs"));
   EXPECT_FALSE(has(out, "2222222222222222"));
   EXPECT_TRUE(has(out, "\r\ntraceparent: " + ours + "\r\n"));
   EXPECT_TRUE(has(out, "\r\ntracestate: s\r\n"));
-  out = with_lines("traceparent: bad\r\ntracestate: s\r\n", context);
+  out = forward_lines("traceparent: bad\r\ntracestate: s\r\n", context);
   EXPECT_FALSE(has_field(out, "tracestate"));  // of a trace that is not continued
-  EXPECT_FALSE(has_field(with_lines("traceparent: 00-x\r\n"), "traceparent"));
+  EXPECT_FALSE(has_field(forward_lines("traceparent: 00-x\r\n"), "traceparent"));
 }
 
 TEST(ForwardRequest, ViaIsAppended) {
-  EXPECT_TRUE(has(with_lines("Via: 1.0 a, 1.1 b\r\nVia: 1.1 c\r\n"), "\r\nVia: 1.0 a, 1.1 b, 1.1 c, 1.1 me\r\n"));
-  EXPECT_TRUE(has(with_lines("Via:\r\n"), "\r\nVia: 1.1 me\r\n"));
+  EXPECT_TRUE(has(forward_lines("Via: 1.0 a, 1.1 b\r\nVia: 1.1 c\r\n"), "\r\nVia: 1.0 a, 1.1 b, 1.1 c, 1.1 me\r\n"));
+  EXPECT_TRUE(has(forward_lines("Via:\r\n"), "\r\nVia: 1.1 me\r\n"));
   EXPECT_TRUE(has(forward("GET / HTTP/1.0\r\n\r\n", plain_context()), "\r\nVia: 1.0 me\r\n"));
   auto context = plain_context();
   context.via = {};
-  EXPECT_TRUE(has(with_lines("Via: 1.1 a\r\n", context), "\r\nVia: 1.1 a\r\n"));
+  EXPECT_TRUE(has(forward_lines("Via: 1.1 a\r\n", context), "\r\nVia: 1.1 a\r\n"));
 }
 
 TEST(ForwardRequest, Upgrade) {
   const std::string lines = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n";
   auto context = plain_context();
-  EXPECT_FALSE(has_field(with_lines(lines, context), "upgrade"));
+  EXPECT_FALSE(has_field(forward_lines(lines, context), "upgrade"));
   context.keep_upgrade = true;
-  const auto out = with_lines(lines, context);
+  const auto out = forward_lines(lines, context);
   EXPECT_TRUE(has(out, "\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"));
   EXPECT_TRUE(has(out, "\r\nSec-WebSocket-Key: k\r\n"));
   EXPECT_FALSE(has(out, "keep-alive"));

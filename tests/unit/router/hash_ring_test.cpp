@@ -9,7 +9,7 @@
 namespace svc::router {
 namespace {
 
-constexpr int kKeys = 20'000;
+constexpr int kRingKeys = 20'000;
 
 struct Ring {
   std::vector<std::string> names;
@@ -39,8 +39,8 @@ Members equal(std::size_t count, std::uint64_t weight = 1) {
 
 double share_moved(const Ring& before, const Ring& after) {
   int moved = 0;
-  for (int key = 0; key < kKeys; ++key) moved += before.owner(key) != after.owner(key) ? 1 : 0;
-  return moved / static_cast<double>(kKeys);
+  for (int key = 0; key < kRingKeys; ++key) moved += before.owner(key) != after.owner(key) ? 1 : 0;
+  return moved / static_cast<double>(kRingKeys);
 }
 
 TEST(HashRing, Empty_HasNoPoints) {
@@ -90,7 +90,7 @@ TEST(HashRing, P13_OneOfNRemoved_MovesOnlyItsShareOfTheKeys) {
       left.names.erase(left.names.begin() + static_cast<std::ptrdiff_t>(gone));
       left.weights.pop_back();
       const Ring after(left.names, left.weights);
-      for (int key = 0; key < kKeys; ++key) {
+      for (int key = 0; key < kRingKeys; ++key) {
         if (before.owner(key) != members.names[gone]) {
           ASSERT_EQ(before.owner(key), after.owner(key));
         }
@@ -106,7 +106,7 @@ TEST(HashRing, P13_OneOfNRemoved_MovesOnlyItsShareOfTheKeys) {
 TEST(HashRing, MixedWeights_AHeavyOneRemoved_MovesNoKeysOfOthers) {
   const Ring before({"big", "a", "b", "c"}, {10, 1, 2, 1});
   const Ring after({"a", "b", "c"}, {1, 2, 1});
-  for (int key = 0; key < kKeys; ++key) {
+  for (int key = 0; key < kRingKeys; ++key) {
     if (before.owner(key) != "big") {
       ASSERT_EQ(before.owner(key), after.owner(key));
     }
@@ -122,10 +122,10 @@ TEST(HashRing, Points_DoNotDependOnTheOrderOfMembers) {
 TEST(HashRing, Shares_FollowTheWeights) {
   const Ring ring({"a", "b", "c", "none"}, {1, 2, 5, 0});
   std::map<std::string, int> count;
-  for (int key = 0; key < kKeys; ++key) ++count[ring.owner(key)];
-  EXPECT_NEAR(count["a"] / static_cast<double>(kKeys), 1 / 8.0, 0.04);
-  EXPECT_NEAR(count["b"] / static_cast<double>(kKeys), 2 / 8.0, 0.05);
-  EXPECT_NEAR(count["c"] / static_cast<double>(kKeys), 5 / 8.0, 0.06);
+  for (int key = 0; key < kRingKeys; ++key) ++count[ring.owner(key)];
+  EXPECT_NEAR(count["a"] / static_cast<double>(kRingKeys), 1 / 8.0, 0.04);
+  EXPECT_NEAR(count["b"] / static_cast<double>(kRingKeys), 2 / 8.0, 0.05);
+  EXPECT_NEAR(count["c"] / static_cast<double>(kRingKeys), 5 / 8.0, 0.06);
   EXPECT_EQ(count["none"], 0);
 }
 
@@ -135,16 +135,16 @@ TEST(HashRing, ShortSimilarNames_ShareEvenlyToo) {
   members.weights.assign(10, 1);
   const Ring ring(members.names, members.weights);
   std::map<std::string, int> count;
-  for (int key = 0; key < kKeys; ++key) ++count[ring.owner(key)];
-  for (const auto& name : members.names) EXPECT_NEAR(count[name] / (kKeys / 10.0), 1.0, 0.34) << name;
+  for (int key = 0; key < kRingKeys; ++key) ++count[ring.owner(key)];
+  for (const auto& name : members.names) EXPECT_NEAR(count[name] / (kRingKeys / 10.0), 1.0, 0.34) << name;
 }
 
 TEST(HashRing, EqualMembers_AreWithinAThirdOfTheMean) {
   const auto members = equal(20);
   const Ring ring(members.names, members.weights);
   std::map<std::string, int> count;
-  for (int key = 0; key < kKeys; ++key) ++count[ring.owner(key)];
-  for (const auto& name : members.names) EXPECT_NEAR(count[name] / (kKeys / 20.0), 1.0, 0.34) << name;
+  for (int key = 0; key < kRingKeys; ++key) ++count[ring.owner(key)];
+  for (const auto& name : members.names) EXPECT_NEAR(count[name] / (kRingKeys / 20.0), 1.0, 0.34) << name;
 }
 
 TEST(HashRing, ManyHeavyMembers_StayWithinTheMostPoints) {

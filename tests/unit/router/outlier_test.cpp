@@ -2,13 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/moments.hpp"
+
 namespace svc::router {
 namespace {
 
 using namespace std::chrono_literals;
 using Reason = FailureReason;
 
-constexpr TimePoint kStart{1000s};
+using svc::test::kStart;
 constexpr TimePoint kIn{};  // not ejected
 
 struct Subject {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,9 @@
 #include "router/core/prefix/prefix_policy.hpp"
 
 namespace svc::router {
+
+/// For an index of which only what it finds matters.
+inline constexpr std::uint64_t kPlenty = 1U << 20U;
 
 struct Turn {
   std::string_view role;

@@ -6,10 +6,8 @@
 namespace svc::router {
 namespace {
 
-constexpr std::uint64_t kPlenty = 1U << 20U;
-
 /// A prompt of whole blocks of 256, by their hashes alone: there are many here.
-PromptShape prompt(std::uint64_t seed, std::size_t bytes = 1024) {
+PromptShape hashed_prompt(std::uint64_t seed, std::size_t bytes = 1024) {
   PromptShape shape;
   for (std::uint32_t block = 0; block < bytes / 256; ++block) {
     shape.blocks.push_back({answer_marker((seed << 20U) + block + 1), (block + 1) * 256, 0});
@@ -24,13 +22,13 @@ TEST(PrefixIndexMemory, StaysInItsBounds) {
   for (Lane lane = 0; lane < 8; ++lane) index.set_capacity(lane, 1ULL << 40U);
   std::size_t most = 0;
   for (unsigned seed = 0; seed < 20'000; ++seed) {
-    index.insert(seed % 8, prompt(seed, 4096));
+    index.insert(seed % 8, hashed_prompt(seed, 4096));
     most = std::max(most, index.bytes());
   }
   EXPECT_LE(most, kBytes);
   EXPECT_GT(index.entries(), 20'000U);
-  EXPECT_EQ(matched(index, prompt(19'999, 4096), 19'999 % 8), 4096U);
-  EXPECT_EQ(matched(index, prompt(1, 4096), 1), 0U);
+  EXPECT_EQ(matched(index, hashed_prompt(19'999, 4096), 19'999 % 8), 4096U);
+  EXPECT_EQ(matched(index, hashed_prompt(1, 4096), 1), 0U);
 }
 
 /// With as many blocks as given, each at one lane of 16 or at all of them: bytes for each holder of each block.
@@ -39,7 +37,7 @@ double bytes_a_holder(std::size_t blocks, bool shared) {
   PrefixIndex index(std::size_t{1} << 30U);
   for (Lane lane = 0; lane < kLanes; ++lane) index.set_capacity(lane, 1ULL << 40U);
   for (unsigned seed = 0; index.entries() < blocks; ++seed) {
-    const auto some = prompt(seed, 64 * 256);
+    const auto some = hashed_prompt(seed, 64 * 256);
     for (Lane lane = 0; lane < kLanes; ++lane) {
       if (shared || seed % kLanes == lane) index.insert(lane, some);
     }
@@ -66,26 +64,27 @@ TEST(PrefixIndexMemory, OtherPrompts_FindTheMemoryOfThoseBefore) {
   std::size_t most = 0;
   for (int times = 0; times < 2; ++times) {
     for (int i = 0; i < 10'000; ++i, ++seed) {
-      index.insert(seed % kLanes, prompt(seed, 4096));
+      index.insert(seed % kLanes, hashed_prompt(seed, 4096));
       most = std::max(most, index.bytes());
     }
     EXPECT_GT(index.entries(), 50'000U) << "each at one lane";
     for (int i = 0; i < 2'000; ++i, ++seed) {
-      for (Lane lane = 0; lane < kLanes; ++lane) index.insert(lane, prompt(seed, 4096));
+      for (Lane lane = 0; lane < kLanes; ++lane) index.insert(lane, hashed_prompt(seed, 4096));
       most = std::max(most, index.bytes());
     }
     EXPECT_GT(index.entries(), 12'000U) << "each at all lanes";
   }
   EXPECT_LE(most, kBytes);
-  for (Lane lane = 0; lane < kLanes; ++lane) EXPECT_EQ(matched(index, prompt(seed - 1, 4096), lane), 4096U);
+  for (Lane lane = 0; lane < kLanes; ++lane) EXPECT_EQ(matched(index, hashed_prompt(seed - 1, 4096), lane), 4096U);
 }
 
 TEST(PrefixIndexMemory, TableOfManyPages_KeepsAll) {
   PrefixIndex index(std::size_t{64} << 20U);
   index.set_capacity(0, 1ULL << 40U);
-  for (unsigned seed = 0; seed < 500; ++seed) index.insert(0, prompt(seed, 256 * 400));
+  for (unsigned seed = 0; seed < 500; ++seed) index.insert(0, hashed_prompt(seed, 256 * 400));
   EXPECT_EQ(index.entries(), 200'000U);
-  for (unsigned seed = 0; seed < 500; seed += 50) EXPECT_EQ(matched(index, prompt(seed, 256 * 400), 0), 256U * 400U);
+  for (unsigned seed = 0; seed < 500; seed += 50)
+    EXPECT_EQ(matched(index, hashed_prompt(seed, 256 * 400), 0), 256U * 400U);
 }
 
 TEST(PrefixIndexMemory, BlocksThatAllLanesHave_StayInTheBoundsToo) {
@@ -95,7 +94,7 @@ TEST(PrefixIndexMemory, BlocksThatAllLanesHave_StayInTheBoundsToo) {
   for (Lane lane = 0; lane < kLanes; ++lane) index.set_capacity(lane, 1ULL << 40U);
   std::size_t most = 0;
   for (unsigned seed = 0; seed < 500; ++seed) {
-    const auto shared = prompt(seed, 4096);
+    const auto shared = hashed_prompt(seed, 4096);
     for (Lane lane = 0; lane < kLanes; ++lane) {
       index.insert(lane, shared);
       index.insert_answer(lane, shared.end_hash, 100);
@@ -122,7 +121,7 @@ TEST(PrefixIndexMemory, PromptLongerThanTheWholeIndex_KeepsItsBeginning) {
 TEST(PrefixIndexMemory, PromptThatComesAgainAndAgain_DoesNotGrowIt) {
   PrefixIndex index(kPlenty);
   index.set_capacity(0, 1U << 20U);
-  for (int i = 0; i < 20'000; ++i) index.insert(0, prompt(1));
+  for (int i = 0; i < 20'000; ++i) index.insert(0, hashed_prompt(1));
   EXPECT_EQ(index.entries(), 4U);
   EXPECT_LE(index.bytes(), 200'000U);
 }

@@ -9,8 +9,6 @@
 namespace svc::router {
 namespace {
 
-constexpr std::uint64_t kPlenty = 1U << 20U;
-
 PromptShape prompt(unsigned seed, std::size_t bytes = 1024) { return shape_of({{"user", text_of(bytes, seed)}}); }
 
 TEST(PrefixIndex, WhatWasInserted_IsMatchedByItsLaneOnly) {

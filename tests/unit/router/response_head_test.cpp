@@ -15,26 +15,26 @@ struct Asked {
 };
 
 /// "" = complete and all of `text`; "incomplete"; else the problem.
-std::string fate(std::string_view text, ResponseHead& head, const Asked& asked = {}) {
+std::string answer_fate(std::string_view text, ResponseHead& head, const Asked& asked = {}) {
   const ResponseReading reading = read_response_head(text, 0, asked.method, asked.upgrade, asked.limits, head);
   if (reading.state == HeadState::refused) return reading.problem.empty() ? "no problem named" : reading.problem;
   if (reading.state == HeadState::incomplete) return "incomplete";
   return reading.bytes == text.size() ? "" : "complete, " + std::to_string(reading.bytes) + " bytes";
 }
 
-std::string fate(std::string_view text, const Asked& asked = {}) {
+std::string answer_fate(std::string_view text, const Asked& asked = {}) {
   ResponseHead head;
-  return fate(text, head, asked);
+  return answer_fate(text, head, asked);
 }
 
-std::string with_lines(const std::string& lines) { return fate("HTTP/1.1 200 OK\r\n" + lines + "\r\n"); }
+std::string fate_with_lines(const std::string& lines) { return answer_fate("HTTP/1.1 200 OK\r\n" + lines + "\r\n"); }
 
 TEST(ResponseHead, FindsWhatTheRouterNeeds) {
   const std::string text =
       "HTTP/1.1 503 Try again\r\nDate: now\r\nContent-Type: Application/JSON ; charset=utf-8\r\nRetry-After: 5\r\n"
       "Content-Encoding: gzip\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nConnection: X-A\r\nContent-Length: 7\r\n\r\n";
   ResponseHead head;
-  ASSERT_EQ(fate(text, head), "");
+  ASSERT_EQ(answer_fate(text, head), "");
   EXPECT_EQ(head.status, 503);
   EXPECT_EQ(head.version, 11);
   EXPECT_EQ(head.reason, "Try again");
@@ -49,7 +49,7 @@ TEST(ResponseHead, FindsWhatTheRouterNeeds) {
   ASSERT_EQ(head.connection_option_count, 1U);
   EXPECT_EQ(head.connection_options[0], "X-A");
   EXPECT_EQ(head.fields().size(), 8U);
-  ASSERT_EQ(fate("HTTP/1.0 200\r\n\r\n", head), "");
+  ASSERT_EQ(answer_fate("HTTP/1.0 200\r\n\r\n", head), "");
   EXPECT_EQ(head.reason, "");
   EXPECT_EQ(head.retry_after, "");
   EXPECT_FALSE(head.json);
@@ -74,7 +74,7 @@ TEST(ResponseHead, ContentTypes) {
   };
   for (const Row& row : rows) {
     ResponseHead head;
-    ASSERT_EQ(fate("HTTP/1.1 200 OK\r\nContent-Type: " + row.type + "\r\n\r\n", head), "");
+    ASSERT_EQ(answer_fate("HTTP/1.1 200 OK\r\nContent-Type: " + row.type + "\r\n\r\n", head), "");
     EXPECT_EQ(head.event_stream, row.stream) << row.type;
     EXPECT_EQ(head.json, row.json) << row.type;
   }
@@ -111,7 +111,7 @@ TEST(ResponseHead, Framing) {
   };
   for (const Row& row : rows) {
     ResponseHead head;
-    ASSERT_EQ(fate(row.start + "\r\n" + row.lines + "\r\n", head, {row.method}), "") << row.start << row.lines;
+    ASSERT_EQ(answer_fate(row.start + "\r\n" + row.lines + "\r\n", head, {row.method}), "") << row.start << row.lines;
     EXPECT_EQ(head.framing, row.framing) << row.method << " " << row.start << row.lines;
     EXPECT_EQ(head.keep_alive, row.keep_alive) << row.method << " " << row.start << row.lines;
   }
@@ -120,14 +120,14 @@ TEST(ResponseHead, Framing) {
 TEST(ResponseHead, Switching_OnlyWhenAskedFor) {
   const std::string text = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
   ResponseHead head;
-  EXPECT_EQ(fate(text, head, {"GET", true}), "");
+  EXPECT_EQ(answer_fate(text, head, {"GET", true}), "");
   EXPECT_EQ(head.upgrade, "websocket");
   EXPECT_FALSE(head.keep_alive);
-  EXPECT_EQ(fate(text), "101 was not asked for");
-  EXPECT_EQ(fate("HTTP/1.0 101 x\r\n\r\n", {"GET", true}), "101 was not asked for");
+  EXPECT_EQ(answer_fate(text), "101 was not asked for");
+  EXPECT_EQ(answer_fate("HTTP/1.0 101 x\r\n\r\n", {"GET", true}), "101 was not asked for");
   // CVE-2024-23326: another status is an answer, whatever its fields say.
-  ASSERT_EQ(fate("HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n", head,
-                 {"GET", true}),
+  ASSERT_EQ(answer_fate("HTTP/1.1 200 OK\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n",
+                        head, {"GET", true}),
             "");
   EXPECT_EQ(head.framing, BodyFraming::length);
 }
@@ -155,27 +155,28 @@ TEST(ResponseHead, ContentLength) {
       {"0\r\nContent-Length: 5", "Content-Length is given twice with different values"},
       {"5\r\nContent-Length:", "Content-Length is empty"},
   };
-  for (const Row& row : rows) EXPECT_EQ(with_lines("Content-Length: " + row.value + "\r\n"), row.fate) << row.value;
-  EXPECT_EQ(fate("HTTP/1.1 304 x\r\nContent-Length: x\r\n\r\n"), digits);
-  EXPECT_EQ(with_lines("Content_Length: 5\r\n"), "header field 'Content_Length' is not allowed");
+  for (const Row& row : rows)
+    EXPECT_EQ(fate_with_lines("Content-Length: " + row.value + "\r\n"), row.fate) << row.value;
+  EXPECT_EQ(answer_fate("HTTP/1.1 304 x\r\nContent-Length: x\r\n\r\n"), digits);
+  EXPECT_EQ(fate_with_lines("Content_Length: 5\r\n"), "header field 'Content_Length' is not allowed");
 }
 
 TEST(ResponseHead, TransferEncoding) {
   const std::string only = "Transfer-Encoding is not exactly 'chunked'";
-  EXPECT_EQ(with_lines("Transfer-Encoding: Chunked\r\n"), "");
+  EXPECT_EQ(fate_with_lines("Transfer-Encoding: Chunked\r\n"), "");
   for (const std::string value :
        {"", "gzip", "gzip, chunked", "chunked,", "identity", "xchunked", "chunked, chunked"}) {
-    EXPECT_EQ(with_lines("Transfer-Encoding: " + value + "\r\n"), only) << value;
+    EXPECT_EQ(fate_with_lines("Transfer-Encoding: " + value + "\r\n"), only) << value;
   }
-  EXPECT_EQ(with_lines("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+  EXPECT_EQ(fate_with_lines("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
             "Transfer-Encoding is given twice");
-  EXPECT_EQ(with_lines("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
+  EXPECT_EQ(fate_with_lines("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
             "Content-Length and Transfer-Encoding together are not allowed");
-  EXPECT_EQ(with_lines("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
+  EXPECT_EQ(fate_with_lines("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
             "Content-Length and Transfer-Encoding together are not allowed");
-  EXPECT_EQ(fate("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+  EXPECT_EQ(answer_fate("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
             "Transfer-Encoding is not allowed in HTTP/1.0");
-  EXPECT_EQ(with_lines("Transfer_Encoding: chunked\r\n"), "header field 'Transfer_Encoding' is not allowed");
+  EXPECT_EQ(fate_with_lines("Transfer_Encoding: chunked\r\n"), "header field 'Transfer_Encoding' is not allowed");
 }
 
 TEST(ResponseHead, StatusLines) {
@@ -184,20 +185,21 @@ TEST(ResponseHead, StatusLines) {
        {"HTTP/1.2 200 OK", "HTTP/2.0 200 OK", "HTTP/0.9 200 OK", "HTTP/2 200", "http/1.1 200 OK", "HTTP/1.1  200 OK",
         "HTTP/1.1 20 OK", "HTTP/1.1 2x0 OK", "HTTP/1.1 +20 OK", "<html>", "200 OK", " HTTP/1.1 200 OK",
         "\r\nHTTP/1.1 200 OK", "HTTP/1.1\t200 OK", "ICY 200 OK"}) {
-    EXPECT_EQ(fate(line + "\r\n\r\n"), other) << line;
+    EXPECT_EQ(answer_fate(line + "\r\n\r\n"), other) << line;
   }
-  EXPECT_EQ(fate("HTTP/1.1 099 x\r\n\r\n"), "the status 99 is not from 100 to 599");
-  EXPECT_EQ(fate("HTTP/1.1 000 x\r\n\r\n"), "the status 0 is not from 100 to 599");
-  EXPECT_EQ(fate("HTTP/1.1 600 x\r\n\r\n"), "the status 600 is not from 100 to 599");
-  EXPECT_EQ(fate("HTTP/1.1 999 x\r\n\r\n"), "the status 999 is not from 100 to 599");
+  EXPECT_EQ(answer_fate("HTTP/1.1 099 x\r\n\r\n"), "the status 99 is not from 100 to 599");
+  EXPECT_EQ(answer_fate("HTTP/1.1 000 x\r\n\r\n"), "the status 0 is not from 100 to 599");
+  EXPECT_EQ(answer_fate("HTTP/1.1 600 x\r\n\r\n"), "the status 600 is not from 100 to 599");
+  EXPECT_EQ(answer_fate("HTTP/1.1 999 x\r\n\r\n"), "the status 999 is not from 100 to 599");
   for (const std::string line : {"HTTP/1.1 2000 OK", "HTTP/1.1 200OK", "HTTP/1.1 200\tOK", "HTTP/1.1 200 O\rK",
                                  "HTTP/1.1 200 O\x01K", "HTTP/1.1 200 O\x7fK", "HTTP/1.1 200 OK\r"}) {
-    EXPECT_EQ(fate(line + "\r\n\r\n"), "the status line is malformed") << line;
+    EXPECT_EQ(answer_fate(line + "\r\n\r\n"), "the status line is malformed") << line;
   }
-  EXPECT_EQ(fate("HTTP/1.1 200 OK\n\r\n"), "the status line ends in a bare LF");
-  EXPECT_EQ(fate("HTTP/1.1 200 " + std::string(1025, 'x') + "\r\n\r\n"), "the reason phrase is longer than 1024 bytes");
+  EXPECT_EQ(answer_fate("HTTP/1.1 200 OK\n\r\n"), "the status line ends in a bare LF");
+  EXPECT_EQ(answer_fate("HTTP/1.1 200 " + std::string(1025, 'x') + "\r\n\r\n"),
+            "the reason phrase is longer than 1024 bytes");
   for (const std::string line : {"HTTP/1.1 200", "HTTP/1.1 200 ", "HTTP/1.1 599 \xc3\xa4\t!", "HTTP/1.0 100 x"}) {
-    EXPECT_EQ(fate(line + "\r\n\r\n"), "") << line;
+    EXPECT_EQ(answer_fate(line + "\r\n\r\n"), "") << line;
   }
 }
 
@@ -219,15 +221,15 @@ TEST(ResponseHead, FieldSyntax) {
       {"A: " + std::string(8192, 'x') + "\r\n", "a header field is longer than 8192 bytes"},
       {"A: \xff\t\r\n", ""},
   };
-  for (const Row& row : rows) EXPECT_EQ(with_lines(row.lines), row.fate) << row.lines.substr(0, 40);
+  for (const Row& row : rows) EXPECT_EQ(fate_with_lines(row.lines), row.fate) << row.lines.substr(0, 40);
   std::string many;
   for (int i = 0; i < 10'000; ++i) many += "a:\r\n";
-  EXPECT_EQ(with_lines(many), "the answer has more than 100 header fields");
+  EXPECT_EQ(fate_with_lines(many), "the answer has more than 100 header fields");
   const std::string head = "HTTP/1.1 200 OK\r\nA: b\r\n\r\n";
   Asked asked;
   asked.limits.head_bytes = head.size();
-  EXPECT_EQ(fate(head, asked), "");
-  EXPECT_EQ(fate("HTTP/1.1 200 OK\r\nA: bc\r\n\r\n", asked), "the answer's head is larger than 25 bytes");
+  EXPECT_EQ(answer_fate(head, asked), "");
+  EXPECT_EQ(answer_fate("HTTP/1.1 200 OK\r\nA: bc\r\n\r\n", asked), "the answer's head is larger than 25 bytes");
 }
 
 TEST(ResponseHead, PiecesMeanTheSameAsTheWhole) {

@@ -21,7 +21,7 @@ FailedAttempt attempt_of(Reason reason, Phase phase, std::string_view method, bo
 }
 
 // The specification. Columns: reason, phase, reused connection, then what happens to GET, POST and PATCH.
-struct Case {
+struct RetryCase {
   Reason reason;
   Phase phase;
   bool reused;
@@ -30,7 +30,7 @@ struct Case {
 constexpr Verdict kNo = Verdict::no;
 constexpr Verdict kElse = Verdict::elsewhere;
 constexpr Verdict kSame = Verdict::same_again;
-constexpr Case kTable[] = {
+constexpr RetryCase kTable[] = {
     // Nothing was sent.
     {Reason::upstream_connect_failed, Phase::connecting, false, kElse, kElse, kElse},
     {Reason::upstream_connect_timeout, Phase::connecting, false, kElse, kElse, kElse},
@@ -64,7 +64,7 @@ constexpr Case kTable[] = {
 };
 
 TEST(RetryPolicy, Table) {
-  for (const Case& c : kTable) {
+  for (const RetryCase& c : kTable) {
     const auto verdict = [&](std::string_view method) {
       return judge_retry(attempt_of(c.reason, c.phase, method, c.reused), RetrySettings{});
     };

@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/moments.hpp"
+
 namespace svc::router {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr TimePoint kStart{1000s};
+using svc::test::kStart;
 
 int retries_allowed(RetryWindow& window, TimePoint now, int wanted) {
   int allowed = 0;

@@ -1,0 +1,9 @@
+#pragma once
+
+#include <string>
+
+namespace svc::router {
+
+inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace svc::router
