@@ -8,8 +8,8 @@ usage: scripts/run_tidy.sh [--all | --changed [BASE] | FILE...]
 
   --all              every .cpp below src/ (default)
   --changed [BASE]   the layers (folders below src/) with a change since BASE; default: $CI_BASE, else origin/main, else
-                     the newest commit older than four hours. Layers above a changed header are not checked again. A change of .clang-tidy, or no
-                     usable base, checks everything.
+                     the newest commit older than four hours, else the one before HEAD. Layers above a changed header are
+                     not checked again. A change of .clang-tidy, or no usable base, checks everything.
   FILE...            these files
 
 Several sources of a library are checked in one go, as the preset compiles them: their headers are most of the work. What
@@ -29,9 +29,10 @@ cd "$root"
 base_commit() {
   local candidate commit head recent
   head=$(git rev-parse HEAD 2>/dev/null) || return 1
-  # A fresh clone has no trace of what landed before: then all commits of the last hours are taken as one change.
+  # A fresh clone has no trace of what landed before: then all commits of the last hours are taken as one change, and when
+  # the newest is older, that one.
   recent=$(git rev-list -1 --before='4 hours ago' HEAD)
-  for candidate in "$@" "${CI_BASE:-}" origin/main "$recent"; do
+  for candidate in "$@" "${CI_BASE:-}" origin/main "$recent" HEAD~1; do
     [[ -n $candidate ]] || continue
     commit=$(git merge-base HEAD "$candidate" 2>/dev/null) || continue
     if [[ $commit != "$head" ]]; then
