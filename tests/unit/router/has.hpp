@@ -1,3 +1,4 @@
+// Whether a head that was written has a piece of text.
 #pragma once
 
 #include <string>
